@@ -1,0 +1,64 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	root := t.TempDir()
+	file := (&Config{Root: root}).Paths().ConfigFile()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(root, func(string) string { return "" })
+}
+
+func TestLoad(t *testing.T) {
+	cfg, err := load(t, "domain: apps.example.com\nk3s:\n  startTimeout: 90s\n  extra:\n    kubelet-arg: [fail-cgroupv1=false]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Domain != "apps.example.com" || cfg.K3s.StartTimeout != 90*time.Second || cfg.API.Listen != ":8443" {
+		t.Errorf("settings and defaults not merged: %+v", cfg)
+	}
+	if cfg.K3s.Binary != filepath.Join(cfg.Root, "usr/local/bin/k3s") {
+		t.Errorf("k3s.binary = %q", cfg.K3s.Binary)
+	}
+}
+
+func TestLoadMissingFileMeansDefaults(t *testing.T) {
+	cfg, err := Load(t.TempDir(), func(string) string { return "/opt/k3s" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Domain != "localhost" || cfg.K3s.Binary != "/opt/k3s" {
+		t.Errorf("got %+v", cfg)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	tests := map[string]struct{ text, want string }{
+		"unknown key":        {"domian: x\n", `line 1: unknown key "domian", did you mean "domain"?`},
+		"unknown nested key": {"api:\n  listn: :1\n", `line 2: unknown key "listn", did you mean "listen"?`},
+		"bad address":        {"api:\n  listen: nonsense\n", "api.listen"},
+		"bad supervisor":     {"supervisor: cron\n", "supervisor"},
+		"bad domain":         {"domain: 'a b'\n", "domain"},
+		"bad duration":       {"k3s:\n  startTimeout: -1s\n", "startTimeout"},
+		"not yaml":           {"\tx", "cannot start any token"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error = %v, want it to contain %q", err, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,8 @@
+package main
+
+import (
+	_ "github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+)
+
+func main() {}
