@@ -1,0 +1,80 @@
+// Command page is the sample application of the tests: it serves one page,
+// and misbehaves on request. Environment: PORT; VERSION and GREETING are
+// shown; FAIL=exit ends it at once with code 7, FAIL=deaf never listens,
+// FAIL=sick answers 500 on /healthz; BALLAST holds so many MiB of memory.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "page:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	version, fail := os.Getenv("VERSION"), os.Getenv("FAIL")
+	fmt.Println("page", version, "starting")
+	if fail == "exit" {
+		fmt.Println("page: the database is not there, giving up")
+		os.Exit(7)
+	}
+	ballast := hold(os.Getenv("BALLAST"))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if fail == "deaf" {
+		<-ctx.Done()
+		return nil
+	}
+	host, _ := os.Hostname()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Method, r.URL.Path)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<!doctype html><title>page</title><h1>version %s</h1><p>%s from %s</p>\n", version, os.Getenv("GREETING"), host)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if fail == "sick" {
+			http.Error(w, "no database", http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("GET /spin", func(w http.ResponseWriter, r *http.Request) {
+		for until := time.Now().Add(100 * time.Millisecond); time.Now().Before(until); {
+		}
+		fmt.Fprintln(w, len(ballast))
+	})
+	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		<-ctx.Done()
+		drain, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = server.Shutdown(drain)
+	}()
+	fmt.Println("page", version, "listening on", server.Addr)
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// hold returns so many MiB of memory that was really written to.
+func hold(mebibytes string) []byte {
+	n, _ := strconv.Atoi(mebibytes)
+	data := make([]byte, n<<20)
+	for i := 0; i < len(data); i += 4096 {
+		data[i] = 1
+	}
+	return data
+}
