@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -90,7 +91,7 @@ func assemble(binary string, image Image) (v1.Image, error) {
 		return nil, err
 	}
 	file = file.DeepCopy()
-	file.OS, file.Architecture = "linux", "amd64"
+	file.OS, file.Architecture = "linux", runtime.GOARCH
 	file.Config.Entrypoint = []string{"/app"}
 	file.Config.Env = append(image.Env, "PORT=8080")
 	file.Config.User = "65532:65532"
