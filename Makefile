@@ -1,0 +1,75 @@
+# The two commands: `make up` brings the appliance up on this machine and
+# prints the login link; `make test` runs everything. CONTRIBUTING.md has the
+# smaller ones.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+ROOT ?= /
+CACHE := $(or $(HKS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hks)
+COMMANDS := hks hks-agent hks-gateway hks-installer
+GO_BUILD := go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+SANDBOX := bin/sandbox --
+
+.PHONY: build up down purge test lint unit cluster bench k3s prepare clean
+
+build: ## Compile the commands into bin/.
+	@mkdir -p bin
+	@for command in $(COMMANDS); do echo "building $$command"; $(GO_BUILD) -o bin/ ./cmd/$$command; done
+
+prepare: ## Install the Debian packages that are needed.
+	@scripts/prepare.sh scripts/apt-packages test/k3s/apt-packages
+
+k3s: bin/k3s ## Provide the engine: HKS_K3S_BINARY, the verified release, or the stand-in.
+
+bin/k3s: build FORCE
+	@scripts/engine.sh $(CACHE) bin/k3s
+
+up: prepare build k3s ## Bring the appliance up on this machine and print the login link.
+	@bin/hks-installer up --root $(ROOT) --from bin
+
+down: ## Stop and remove what `make up` brought up; data stays.
+	@bin/hks-installer down --root $(ROOT)
+
+purge: ## `make down`, and remove the data too.
+	@bin/hks-installer purge --root $(ROOT) --yes
+
+test: prepare lint unit cluster ## Run everything.
+
+lint: build
+	@echo "lint: gofmt, vet, staticcheck, shellcheck"
+	@test -z "$$(gofmt -l agent cmd installer test ui | tee /dev/stderr)"
+	@go vet ./...
+	@go tool -modfile=test/tools/go.mod staticcheck ./...
+	@shellcheck scripts/*.sh .ci/run
+
+unit: build
+	@echo "unit: all packages, floors, command line"
+	@go test ./...
+	@cd test/k3s && go test ./...
+
+cluster: build k3s bin/sandbox browser
+	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
+	@go test -c -o bin/cluster.test ./test/cluster
+	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
+		../../$(SANDBOX) ../../bin/cluster.test -test.v -test.timeout 30m
+
+bench: build k3s bin/sandbox
+	@go test -c -o bin/bench.test ./test/bench
+	@cd test/bench && HKS_BIN=$(CURDIR)/bin \
+		../../$(SANDBOX) ../../bin/bench.test -test.run '^$$' -test.bench . -test.timeout 30m
+
+bin/sandbox: FORCE
+	@mkdir -p bin
+	@go build -o bin/sandbox ./test/sandbox
+
+.PHONY: browser
+browser: ## Install what the browser tests need, cached by lock file.
+	@scripts/node-modules.sh $(CACHE) test/browser
+
+clean:
+	@rm -rf bin dist test/artefacts test/browser/node_modules
+
+FORCE:
