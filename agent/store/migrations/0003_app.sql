@@ -1,6 +1,7 @@
 -- Apps and their releases. desired is what the owner asked for: running,
 -- stopped or deleted. spec is the release's configuration as JSON without
--- environment values; env holds those, sealed.
+-- environment values; env holds those, sealed. pull is the image reference
+-- that pods are given, with the digest once that is known.
 CREATE TABLE app (
   name        TEXT    NOT NULL,
   environment TEXT    NOT NULL,
@@ -20,6 +21,7 @@ CREATE TABLE release (
   spec        TEXT    NOT NULL,
   env         BLOB    NOT NULL,
   digest      TEXT    NOT NULL DEFAULT '',
+  pull        TEXT    NOT NULL DEFAULT '',
   kind        TEXT    NOT NULL,
   from_number INTEGER NOT NULL DEFAULT 0,
   by_whom     TEXT    NOT NULL,
