@@ -2,12 +2,14 @@
 // and misbehaves on request. Environment: PORT; VERSION and GREETING are
 // shown; FAIL=exit ends it at once with code 7, FAIL=deaf never listens,
 // FAIL=sick answers 500 on /healthz; BALLAST holds so many MiB of memory.
+// `page reach HOST:PORT` exits 0 when a TCP connection to it can be made.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -17,6 +19,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "reach" {
+		os.Exit(reach(os.Args[2]))
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
 		os.Exit(1)
@@ -67,6 +72,17 @@ func run() error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// reach returns 0 when address takes a TCP connection within three seconds.
+func reach(address string) int {
+	conn, err := net.DialTimeout("tcp", address, 3*time.Second)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_ = conn.Close()
+	return 0
 }
 
 // hold returns so many MiB of memory that was really written to.
