@@ -1,0 +1,75 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"hks.dev/hks/agent"
+)
+
+func (s *Server) getImages(c *gin.Context) error {
+	images, err := s.cfg.Images.List(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	return answerList(c, http.StatusOK, images)
+}
+
+func (s *Server) postImage(c *gin.Context) error {
+	if kind, _, err := mime.ParseMediaType(c.GetHeader("Content-Type")); err != nil || kind != "application/x-tar" {
+		return &agent.Error{
+			Code: agent.CodeInvalid, Message: "the request's body is not announced as a tar archive",
+			Fix: "send it with Content-Type: application/x-tar, or use: hks image load FILE.tar", Details: map[string]any{"field": "Content-Type"},
+		}
+	}
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	default:
+		return tooMany(10, fmt.Sprintf("%d images are being loaded already", maxUploads))
+	}
+	body := &movingBody{body: c.Request.Body, control: http.NewResponseController(c.Writer)}
+	images, err := s.cfg.Images.Load(c.Request.Context(), body)
+	if body.failed != nil {
+		err = body.failed // the archive is cut short because of it
+	}
+	if err != nil {
+		return err
+	}
+	return answerList(c, http.StatusCreated, images)
+}
+
+// movingBody reads a large body as long as it moves. At its end the deadline
+// is lifted, so that the work on it is not taken for a lost client.
+type movingBody struct {
+	body    io.Reader
+	control *http.ResponseController
+	failed  error // what broke the reading, other than its end
+}
+
+func (b *movingBody) Read(p []byte) (int, error) {
+	if err := b.control.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
+		return 0, b.fail(fmt.Errorf("setting an upload's deadline: %w", err))
+	}
+	n, err := b.body.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	if err == io.EOF { //nolint:errorlint // io.Reader promises it bare
+		if err := b.control.SetReadDeadline(time.Time{}); err != nil {
+			return n, b.fail(fmt.Errorf("lifting an upload's deadline: %w", err))
+		}
+		return n, io.EOF
+	}
+	return n, b.fail(err)
+}
+
+func (b *movingBody) fail(err error) error {
+	b.failed = err
+	return err
+}

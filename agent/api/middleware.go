@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"hks.dev/hks/agent"
+)
+
+// Bounds of requests.
+const (
+	maxBody      = 1 << 20
+	maxImageBody = 4 << 30
+	plainTimeout = time.Minute
+	imageTimeout = 2 * time.Hour
+	stallTimeout = time.Minute // a body or an answer that does not move for this long is cut
+	maxUploads   = 2
+	maxStreams   = 256
+)
+
+// contentPolicy lets the screens load their own files and nothing else.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+const identityKey = "hks.identity"
+
+// observe logs and counts each request, and turns a panic into an internal
+// error. It never looks at bodies, cookies, tokens or query strings.
+func (s *Server) observe(c *gin.Context) {
+	begin := s.cfg.Now()
+	defer func() {
+		took := s.cfg.Now().Sub(begin)
+		s.metrics.request(c.Request.Method, routeOf(c), c.Writer.Status(), took)
+		s.logRequest(c, took)
+	}()
+	defer func() {
+		switch cause := recover(); cause {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(cause)
+		default:
+			s.cfg.Log.ErrorContext(c.Request.Context(), "panic in a handler", "route", routeOf(c), "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			if !c.Writer.Written() {
+				status, body := s.explain(c, errors.New("a handler panicked; its stack is in the line before"))
+				_ = answer(c, status, body) // the connection's end can't be told to anyone
+			}
+			c.Abort()
+		}
+	}()
+	c.Next()
+}
+
+func (s *Server) logRequest(c *gin.Context, took time.Duration) {
+	status := c.Writer.Status()
+	level := slog.LevelDebug
+	switch {
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelWarn
+	case c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead:
+		level = slog.LevelInfo
+	}
+	identity := identityOf(c)
+	s.cfg.Log.LogAttrs(c.Request.Context(), level, "request",
+		slog.String("method", c.Request.Method), slog.String("route", routeOf(c)), slog.Int("status", status),
+		slog.Duration("took", took), slog.String("by", identity.Name), slog.String("via", identity.Via), slog.String("from", c.Request.RemoteAddr))
+}
+
+// secure sets the headers that browsers hold themselves to.
+func (s *Server) secure(c *gin.Context) error {
+	header := c.Writer.Header()
+	header.Set("Content-Security-Policy", contentPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	if isAPI(c.Request.URL.Path) {
+		header.Set("Cache-Control", "no-store")
+	}
+	if host := hostOf(c.Request); !isLocal(c.Request) && host != "localhost" && !isAddress(host) {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	return nil
+}
+
+func isAPI(path string) bool {
+	return strings.HasPrefix(path, "/api/") || path == "/api" || path == "/healthz" || path == "/metrics" || path == "/ca.crt"
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+type crossOrigin struct{ protection *http.CrossOriginProtection }
+
+func newCrossOrigin() crossOrigin { return crossOrigin{http.NewCrossOriginProtection()} }
+
+// check refuses a change that a page of another origin asks a browser for.
+func (o crossOrigin) check(c *gin.Context) error {
+	if err := o.protection.Check(c.Request); err != nil {
+		return &agent.Error{
+			Code: agent.CodeForbidden, Message: "a page of another site asked for this change",
+			Fix: "use the screens of this appliance or the hks command", Cause: err,
+		}
+	}
+	return nil
+}
+
+// admit lets through who may use a route.
+func (s *Server) admit(rule access) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		if rule == public {
+			return nil
+		}
+		identity, err := s.auth.identify(c.Request)
+		if err != nil {
+			return err
+		}
+		c.Set(identityKey, identity)
+		switch {
+		case rule == owner, rule == socketOnly && identity.Via == "socket":
+			return nil
+		case rule == socketOnly:
+			return &agent.Error{
+				Code: agent.CodeForbidden, Message: "only root on the machine itself may do this",
+				Fix: "log in to the machine and run the hks command there as root",
+			}
+		}
+		return &agent.Error{Code: agent.CodeForbidden, Message: "nobody may do this"}
+	}
+}
+
+func identityOf(c *gin.Context) agent.Identity {
+	identity, _ := c.Value(identityKey).(agent.Identity)
+	return identity
+}
+
+// bound sets the limits of time and size.
+func (s *Server) bound(kind shape) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		control := http.NewResponseController(c.Writer)
+		limit, timeout := int64(maxBody), plainTimeout
+		read, write := time.Now().Add(plainTimeout+stallTimeout), time.Now().Add(plainTimeout+stallTimeout)
+		switch kind {
+		case plain:
+		case stream: // writes have deadlines of their own
+			limit, timeout, read = 0, 0, time.Time{}
+		case upload: // reads have deadlines of their own
+			limit, timeout, write = maxImageBody, imageTimeout, time.Now().Add(imageTimeout+stallTimeout)
+		}
+		if c.Request.ContentLength > limit {
+			return &http.MaxBytesError{Limit: limit}
+		}
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
+		if err := errors.Join(control.SetReadDeadline(read), control.SetWriteDeadline(write)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return fmt.Errorf("setting deadlines: %w", err)
+		}
+		if timeout == 0 {
+			return nil
+		}
+		before := c.Request
+		ctx, cancel := context.WithTimeout(before.Context(), timeout)
+		defer func() {
+			cancel()
+			c.Request = before // so that a client that left is told from a deadline
+		}()
+		c.Request = before.WithContext(ctx)
+		c.Next() // here, so that cancel waits for the handler
+		return nil
+	}
+}
+
+// elsewhere answers what is not in the table: the screens, or that there is
+// nothing.
+func (s *Server) elsewhere(c *gin.Context) error {
+	reads := c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead
+	if isAPI(c.Request.URL.Path) || !reads {
+		return &agent.Error{
+			Code: agent.CodeNotFound, Message: fmt.Sprintf("the API has no %s %s", c.Request.Method, c.Request.URL.Path),
+			Fix: "see that the command and the appliance have the same version: hks version",
+		}
+	}
+	c.Status(http.StatusOK) // gin presets 404 here; the handler sets its own
+	s.cfg.UI.ServeHTTP(c.Writer, c.Request)
+	return nil
+}

@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/store"
+)
+
+// Owners keeps the one owner and the one-time link that makes it.
+type Owners interface {
+	PasswordHash(ctx context.Context) (string, error)
+	ReplacePasswordHash(ctx context.Context, before, after string) error
+	PutSetupLink(ctx context.Context, hash []byte, expires time.Time) error
+	SetupLink(ctx context.Context, hash []byte) (expires time.Time, ok bool, err error)
+	SetUp(ctx context.Context, link []byte, passwordHash string, first store.Session, secret []byte) error
+}
+
+// Sessions keeps the logins of browsers.
+type Sessions interface {
+	AddSession(ctx context.Context, session store.Session, secret []byte, replaces string) error
+	Session(ctx context.Context, secret []byte) (store.Session, bool, error)
+	TouchSession(ctx context.Context, id string) error
+	RemoveSession(ctx context.Context, id string) error
+}
+
+// Tokens keeps the API tokens.
+type Tokens interface {
+	AddToken(ctx context.Context, token agent.Token, secret []byte) error
+	Token(ctx context.Context, secret []byte) (agent.Token, bool, error)
+	Tokens(ctx context.Context) ([]agent.Token, error)
+	TouchToken(ctx context.Context, id string) error
+	RemoveToken(ctx context.Context, id string) (bool, error)
+}
+
+// Identities is what the store keeps of who may use the appliance.
+type Identities interface {
+	Owners
+	Sessions
+	Tokens
+}
+
+// Activities keeps what happened, for people.
+type Activities interface {
+	AddActivity(ctx context.Context, activity agent.Activity) (agent.Activity, error)
+	Activities(ctx context.Context, limit int) ([]agent.Activity, error)
+}
+
+// Workspaces is the owner's one workspace.
+type Workspaces interface {
+	Current(ctx context.Context) (agent.Workspace, error)
+	Create(ctx context.Context, name, by string) (agent.Workspace, error)
+	Rename(ctx context.Context, name, by string) (agent.Workspace, error)
+	Kubeconfig(ctx context.Context) ([]byte, error)
+}
+
+// Apps is the owner's applications.
+type Apps interface {
+	AppList
+	AppReleases
+	AppActions
+	AppLogs
+}
+
+// AppList reads and deletes applications.
+type AppList interface {
+	List(ctx context.Context) ([]agent.App, error)
+	Get(ctx context.Context, app string, env agent.Environment) (agent.App, error)
+	Delete(ctx context.Context, app string, env agent.Environment, by string) (agent.Deletion, error)
+}
+
+// AppReleases makes and reads releases.
+type AppReleases interface {
+	Deploy(ctx context.Context, app string, env agent.Environment, deploy agent.Deploy, by string) (agent.Release, error)
+	Releases(ctx context.Context, app string, env agent.Environment) ([]agent.Release, error)
+	Release(ctx context.Context, app string, env agent.Environment, number int) (agent.Release, error)
+	Progress(ctx context.Context, app string, env agent.Environment, number int) iter.Seq2[agent.Progress, error]
+	Rollback(ctx context.Context, app string, env agent.Environment, number int, by string) (agent.Release, error)
+}
+
+// AppActions changes how an application runs, without a new release.
+type AppActions interface {
+	RestartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
+	StopApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
+	StartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
+	Scale(ctx context.Context, app string, env agent.Environment, replicas int, by string) (agent.App, error)
+}
+
+// AppLogs reads what instances print. The sequence ends with ctx.
+type AppLogs interface {
+	Logs(ctx context.Context, app string, env agent.Environment, query agent.LogQuery) iter.Seq2[agent.LogLine, error]
+}
+
+// Series is the samples of an application's use.
+type Series interface {
+	Series(app string, env agent.Environment, since time.Duration) []agent.Point
+}
+
+// Images is the appliance's own registry.
+type Images interface {
+	List(ctx context.Context) ([]agent.Image, error)
+	Load(ctx context.Context, tar io.Reader) ([]agent.Image, error)
+}
+
+// Systemer tells the state of the appliance's own parts.
+type Systemer interface {
+	System(ctx context.Context) agent.System
+}
+
+// RootCA is the certificate that apps' certificates are signed by, PEM.
+type RootCA interface {
+	RootCA(ctx context.Context) ([]byte, error)
+}

@@ -1,0 +1,224 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/config"
+)
+
+// Config is what the API needs. Everything but Now and Ready is required.
+type Config struct {
+	Settings config.Config // where it listens, its names, its files
+	Version  string
+
+	Identities Identities
+	Journal    *Journal
+	Hub        *Hub
+	Workspaces Workspaces
+	Apps       Apps
+	Series     Series
+	Images     Images
+	System     Systemer
+	RootCA     RootCA
+	UI         http.Handler // the screens, with a fallback of their own
+
+	Metrics *prometheus.Registry
+	Log     *slog.Logger
+	Now     func() time.Time
+	Ready   func() bool // whether the appliance has started; nil: as soon as it listens
+}
+
+// Server is the API on its two listeners.
+type Server struct {
+	cfg     Config
+	auth    *auth
+	names   *names
+	metrics *metrics
+	engine  *gin.Engine
+
+	uploads chan struct{} // one element for each running upload
+	streams chan struct{} // one element for each open event stream
+
+	life    context.Context // ends when the server stops: event streams and background work end with it
+	endLife context.CancelFunc
+	work    sync.WaitGroup // background work and the two serving loops
+	failed  chan error     // a listener that ended by itself
+	making  sync.Mutex     // held while the first workspace is being asked for
+
+	mu          sync.Mutex // guards what follows
+	started     bool
+	stopped     bool
+	fingerprint string
+	address     net.Addr
+	remote      *http.Server
+	local       *http.Server
+	socket      *socket
+}
+
+// New checks the settings and builds the routes; Start listens.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	metrics, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	life, endLife := context.WithCancel(context.Background())
+	s := &Server{
+		cfg: cfg, auth: newAuth(cfg.Identities, cfg.Log, cfg.Now), metrics: metrics,
+		names:   newNames(cfg.Settings, cfg.Now),
+		uploads: make(chan struct{}, maxUploads),
+		streams: make(chan struct{}, maxStreams),
+		life:    life, endLife: endLife,
+		failed: make(chan error, 2),
+	}
+	s.engine = s.newEngine()
+	return s, nil
+}
+
+func (c *Config) complete() error {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Ready == nil {
+		c.Ready = func() bool { return true }
+	}
+	for name, missing := range map[string]bool{
+		"Identities": c.Identities == nil, "Journal": c.Journal == nil, "Hub": c.Hub == nil, "Workspaces": c.Workspaces == nil,
+		"Apps": c.Apps == nil, "Series": c.Series == nil, "Images": c.Images == nil, "System": c.System == nil,
+		"RootCA": c.RootCA == nil, "UI": c.UI == nil, "Metrics": c.Metrics == nil, "Log": c.Log == nil,
+	} {
+		if missing {
+			return fmt.Errorf("the API was given no %s", name)
+		}
+	}
+	return nil
+}
+
+// Start makes the certificate when there is none and listens. When it returns
+// nil, both listeners answer.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.stopped {
+		return errors.New("the API was started before")
+	}
+	certificate, fingerprint, err := loadCertificate(s.cfg.Settings.Paths().State("api"), s.names.certificate(), s.cfg.Now)
+	if err != nil {
+		return err
+	}
+	socket, err := listenSocket(ctx, s.cfg.Settings.Paths().AgentSocket())
+	if err != nil {
+		return err
+	}
+	listener, err := s.listen(ctx)
+	if err != nil {
+		_ = socket.Close() // the listener's error is the one to tell
+		return err
+	}
+	s.started, s.fingerprint, s.address, s.socket = true, fingerprint, listener.Addr(), socket
+	s.remote = s.newHTTPServer(s.engine)
+	s.remote.TLSConfig = tlsConfig(certificate)
+	s.local = s.newHTTPServer(markLocal(s.engine))
+	s.serve("the API", func() error { return s.remote.ServeTLS(listener, "", "") })
+	s.serve("the API's socket", func() error { return s.local.Serve(socket) })
+	s.resumeFirstLogin(ctx)
+	s.cfg.Log.InfoContext(ctx, "the API listens", "address", listener.Addr().String(), "socket", socket.path, "fingerprint", fingerprint)
+	return nil
+}
+
+func (s *Server) newHTTPServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug), // TLS handshakes of strangers, mostly
+	}
+}
+
+func (s *Server) serve(what string, loop func() error) {
+	s.work.Go(func() {
+		if err := loop(); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("%s ended: %w", what, err)
+		}
+	})
+}
+
+// Failed yields the error of a listener that ended by itself. It stays silent
+// at Stop.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop ends the event streams, lets running requests finish until ctx is
+// done, and closes the listeners. Stopping twice is fine.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLife()
+	if !s.started || s.stopped {
+		s.stopped = true
+		return nil
+	}
+	s.stopped = true
+	err := errors.Join(shutdown(ctx, s.remote), shutdown(ctx, s.local), s.socket.Close())
+	s.work.Wait()
+	if err != nil {
+		return fmt.Errorf("stopping the API: %w", err)
+	}
+	return nil
+}
+
+// shutdown stops gracefully, and at once when ctx is done first.
+func shutdown(ctx context.Context, server *http.Server) error {
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// Fingerprint is SHA256:hex of the API's certificate, known after Start.
+func (s *Server) Fingerprint() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fingerprint
+}
+
+// Addr is where the API listens, known after Start.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.address
+}
+
+// URL is the address to open in a browser, known after Start.
+func (s *Server) URL() string {
+	_, port, err := net.SplitHostPort(s.Addr().String())
+	if err != nil {
+		port = "443"
+	}
+	return "https://" + net.JoinHostPort(s.names.primary(), port)
+}
+
+func (s *Server) info(ctx context.Context) (agent.Info, error) {
+	hash, err := s.cfg.Identities.PasswordHash(ctx)
+	if err != nil {
+		return agent.Info{}, err
+	}
+	return agent.Info{
+		Product: "hks", Version: s.cfg.Version, SetUp: hash != "",
+		Fingerprint: s.Fingerprint(), Domain: s.cfg.Settings.Domain,
+	}, nil
+}
