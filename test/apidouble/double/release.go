@@ -1,0 +1,305 @@
+package double
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"hks.dev/hks/agent"
+)
+
+func (w apps) Deploy(_ context.Context, name string, env agent.Environment, deploy agent.Deploy, by string) (agent.Release, error) {
+	if err := agent.ValidatePort(deploy.Port); err != nil {
+		return agent.Release{}, err
+	}
+	if deploy.Image == "" || strings.ContainsAny(deploy.Image, " \t") {
+		return agent.Release{}, &agent.Error{
+			Code: agent.CodeInvalidImage, Message: fmt.Sprintf("%q is not the name of an image", deploy.Image), Fix: "write it as web:1 or registry.example.com/web:1",
+		}
+	}
+	for variable := range deploy.Env {
+		if err := agent.ValidateEnvName(variable); err != nil {
+			return agent.Release{}, err
+		}
+	}
+	return w.release(name, env, deploy.Spec, deploy.Replicas, "deploy", 0, by)
+}
+
+// release accepts a release and begins to roll it out.
+func (w apps) release(name string, env agent.Environment, spec agent.Spec, replicas *int, kind string, from int, by string) (agent.Release, error) {
+	w.mu.Lock()
+	if w.workspace == nil || w.workspace.Status != agent.WorkspaceReady {
+		w.mu.Unlock()
+		return agent.Release{}, &agent.Error{Code: agent.CodeWorkspaceMissing, Message: "the workspace is not ready", Fix: "wait a moment, and see: hks workspace"}
+	}
+	a, ok := w.apps[keyOf(name, env)]
+	if !ok {
+		host := agent.HostLabel(name, env) + ".localhost"
+		if spec.Host != "" {
+			host = spec.Host
+		}
+		a = &app{app: agent.App{
+			Name: name, Environment: env, Status: agent.AppDeploying, URL: "http://" + host + spec.Path, Replicas: 1, CreatedAt: time.Now().UTC(),
+		}}
+		w.apps[keyOf(name, env)] = a
+	}
+	if replicas != nil {
+		a.app.Replicas = *replicas
+	}
+	r := &release{Release: agent.Release{
+		App: name, Environment: env, Number: len(a.releases) + 1, Spec: spec, Kind: kind, From: from, By: by,
+		Status: agent.ReleasePending, CreatedAt: time.Now().UTC(),
+	}}
+	for _, earlier := range a.releases {
+		if !earlier.Status.Done() {
+			earlier.Status, earlier.FinishedAt = agent.ReleaseCancelled, time.Now().UTC()
+			earlier.steps = append(earlier.steps, agent.Progress{Time: time.Now().UTC(), Step: "failed", Message: "a newer release took its place", Done: true})
+		}
+	}
+	a.releases = append(a.releases, r)
+	accepted := r.Release
+	w.mu.Unlock()
+	w.jobs.Go(func() { w.rollOut(name, env, r.Number) })
+	return accepted, nil
+}
+
+// rollOut takes a release through its steps, as its image's name demands.
+func (w apps) rollOut(name string, env agent.Environment, number int) {
+	_, _ = w.update(name, env, func(a *app) {
+		a.app.Target, a.app.Reason, a.app.Fix = number, "", ""
+		if a.app.Status = agent.AppDeploying; a.app.Release != 0 {
+			a.app.Status = agent.AppUpdating
+		}
+	})
+	image := w.imageOf(name, env, number)
+	sum := sha256.Sum256([]byte(image))
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	if !w.step(name, env, number, "resolve", "looked up "+image, 300*time.Millisecond) {
+		return
+	}
+	if strings.Contains(image, "missing") {
+		w.fail(name, env, number, &agent.Failure{
+			Code: agent.CodeImagePull, Message: "the registry says: manifest unknown: " + image, Fix: "check the image's name, or load it: hks image load FILE.tar",
+		})
+		return
+	}
+	if !w.step(name, env, number, "apply", "applied the objects", 300*time.Millisecond) {
+		return
+	}
+	if strings.Contains(image, "full") {
+		_, _ = w.update(name, env, func(a *app) {
+			a.app.Status, a.app.Reason, a.app.Fix = agent.AppPending, "no room: 0/1 nodes have 500m CPU free", "scale another app down: hks app scale"
+		})
+		if !w.step(name, env, number, "schedule", "waiting for room: 0/1 nodes have 500m CPU free", 20*time.Second) {
+			return
+		}
+	}
+	for _, s := range []struct{ step, message string }{
+		{"schedule", "placed on node-1"}, {"pull", "pulling " + image}, {"start", "the container started"},
+	} {
+		if !w.step(name, env, number, s.step, s.message, 700*time.Millisecond) {
+			return
+		}
+	}
+	if strings.Contains(image, "crash") {
+		code := 1
+		w.fail(name, env, number, &agent.Failure{
+			Code: agent.CodeRollout, Message: "the container crashed with exit code 1, three times in a row", Fix: "see why: hks app logs " + name + " --previous",
+			ExitCode: &code, Logs: []string{"listening on :8080", "panic: no DATABASE_URL", "exit status 1"},
+		})
+		return
+	}
+	for _, s := range []struct{ step, message string }{{"ready", "all instances are ready"}, {"route", "the route answers"}} {
+		if !w.step(name, env, number, s.step, s.message, 500*time.Millisecond) {
+			return
+		}
+	}
+	_, _ = w.update(name, env, func(a *app) {
+		r := a.releases[number-1]
+		if r.Status.Done() {
+			return
+		}
+		now := time.Now().UTC()
+		r.Status, r.Digest, r.FinishedAt = agent.ReleaseSucceeded, digest, now
+		a.app.Release, a.app.Target, a.app.Image, a.app.Digest = number, 0, image, digest
+		a.app.Status, a.app.Ready, a.app.Reason, a.app.Fix, a.begun = agent.AppRunning, a.app.Replicas, "", "", now
+		r.finish("done", fmt.Sprintf("release %d serves at %s", number, a.app.URL))
+	})
+	w.tellRelease(name, env, number, "info", "serves")
+}
+
+func (w apps) imageOf(name string, env agent.Environment, number int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, err := w.find(name, env)
+	if err != nil {
+		return ""
+	}
+	return a.releases[number-1].Spec.Image
+}
+
+// step shows a step and passes its time; false when the release is over.
+func (w apps) step(name string, env agent.Environment, number int, step, message string, d time.Duration) bool {
+	going := false
+	_, err := w.update(name, env, func(a *app) {
+		r := a.releases[number-1]
+		if going = !r.Status.Done(); going {
+			r.Status = agent.ReleaseDeploying
+			r.steps = append(r.steps, agent.Progress{Time: time.Now().UTC(), Step: step, Message: message})
+		}
+	})
+	return err == nil && going && w.wait(w.life, d)
+}
+
+func (w apps) fail(name string, env agent.Environment, number int, failure *agent.Failure) {
+	_, _ = w.update(name, env, func(a *app) {
+		r := a.releases[number-1]
+		r.Status, r.Failure, r.FinishedAt = agent.ReleaseFailed, failure, time.Now().UTC()
+		a.app.Target = 0
+		if a.app.Status = agent.AppRunning; a.app.Release == 0 {
+			a.app.Status, a.app.Image = agent.AppError, r.Spec.Image
+		}
+		a.app.Reason, a.app.Fix = failure.Message, failure.Fix
+		r.finish("failed", failure.Message)
+	})
+	w.tellRelease(name, env, number, "error", "failed: "+failure.Message)
+}
+
+func (r *release) finish(step, message string) {
+	last := r.Release
+	r.steps = append(r.steps, agent.Progress{Time: time.Now().UTC(), Step: step, Message: message, Release: &last, Done: true})
+}
+
+func (w apps) tellRelease(name string, env agent.Environment, number int, level, message string) {
+	r, err := w.Release(w.life, name, env, number)
+	if err != nil {
+		return // the app is gone
+	}
+	w.publish("release", fmt.Sprintf("%s/%d", keyOf(name, env), number), r)
+	w.tell(level, keyOf(name, env), r.By, fmt.Sprintf("release %d %s", number, message))
+}
+
+func (w apps) Releases(_ context.Context, name string, env agent.Environment) ([]agent.Release, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, err := w.find(name, env)
+	if err != nil {
+		return nil, err
+	}
+	var list []agent.Release
+	for _, r := range slices.Backward(a.releases) {
+		list = append(list, r.Release)
+	}
+	return list, nil
+}
+
+func (w apps) Release(_ context.Context, name string, env agent.Environment, number int) (agent.Release, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, err := w.find(name, env)
+	if err != nil {
+		return agent.Release{}, err
+	}
+	if number < 1 || number > len(a.releases) {
+		return agent.Release{}, notFound(fmt.Sprintf("release %d of %s", number, name))
+	}
+	return a.releases[number-1].Release, nil
+}
+
+func (w apps) Rollback(ctx context.Context, name string, env agent.Environment, number int, by string) (agent.Release, error) {
+	if number == 0 {
+		now, err := w.Get(ctx, name, env)
+		if err != nil {
+			return agent.Release{}, err
+		}
+		if number = now.Release - 1; number < 1 {
+			return agent.Release{}, &agent.Error{Code: agent.CodeConflict, Message: "there is no release before this one", Fix: "hks app releases " + name}
+		}
+	}
+	before, err := w.Release(ctx, name, env, number)
+	if err != nil {
+		return agent.Release{}, err
+	}
+	return w.release(name, env, before.Spec, nil, "rollback", number, by)
+}
+
+func (w apps) Progress(ctx context.Context, name string, env agent.Environment, number int) iter.Seq2[agent.Progress, error] {
+	return func(yield func(agent.Progress, error) bool) {
+		for seen := 0; ; {
+			w.mu.Lock()
+			a, err := w.find(name, env)
+			var steps []agent.Progress
+			if err == nil {
+				steps = slices.Clone(a.releases[number-1].steps[seen:])
+			}
+			changed := w.changed
+			w.mu.Unlock()
+			if err != nil {
+				yield(agent.Progress{}, err)
+				return
+			}
+			for _, step := range steps {
+				seen++
+				if !yield(step, nil) || step.Done {
+					return
+				}
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (w apps) Logs(ctx context.Context, name string, env agent.Environment, query agent.LogQuery) iter.Seq2[agent.LogLine, error] {
+	return func(yield func(agent.LogLine, error) bool) {
+		now, err := w.Get(ctx, name, env)
+		if err != nil {
+			yield(agent.LogLine{}, err)
+			return
+		}
+		if query.Previous {
+			yield(agent.LogLine{}, &agent.Error{Code: agent.CodeNotFound, Message: "no instance of " + name + " crashed before", Fix: "leave out --previous"})
+			return
+		}
+		tail := query.Tail
+		if tail == 0 {
+			tail = 200
+		}
+		begin := time.Now().Truncate(time.Second)
+		line := func(at time.Time, instance string) agent.LogLine {
+			words := []string{"GET / 200 1.2ms", "GET /healthz 200 0.1ms", "POST /orders 201 14ms", "GET /favicon.ico 404 0.2ms", "cache refreshed: 1,204 items"}
+			return agent.LogLine{Time: at.UTC(), Instance: instance, Text: words[int(at.Unix())%len(words)]}
+		}
+		for i := tail; i > 0; i-- {
+			at := begin.Add(-time.Duration(i) * time.Second)
+			if query.Since != 0 && time.Since(at) > query.Since {
+				continue
+			}
+			for _, instance := range now.Instances {
+				if !yield(line(at, instance.Name), nil) {
+					return
+				}
+			}
+		}
+		for query.Follow && w.wait(ctx, time.Second) {
+			now, err := w.Get(ctx, name, env)
+			if err != nil {
+				yield(agent.LogLine{}, err)
+				return
+			}
+			for _, instance := range now.Instances {
+				if !yield(line(time.Now(), instance.Name), nil) {
+					return
+				}
+			}
+		}
+	}
+}

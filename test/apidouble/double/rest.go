@@ -1,0 +1,129 @@
+package double
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"slices"
+	"time"
+
+	"hks.dev/hks/agent"
+)
+
+// images is api.Images.
+type images struct{ *world }
+
+func builtInImages() []agent.Image {
+	made := time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
+	return []agent.Image{
+		{Name: "hello:1", Digest: "sha256:" + fmt.Sprintf("%064d", 1), SizeBytes: 6_400_000, CreatedAt: made},
+		{Name: "hello:2", Digest: "sha256:" + fmt.Sprintf("%064d", 2), SizeBytes: 6_500_000, CreatedAt: made.Add(time.Hour)},
+	}
+}
+
+func (w images) List(context.Context) ([]agent.Image, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.images), nil
+}
+
+// Load takes any tar archive for an image called loaded:N.
+func (w images) Load(_ context.Context, body io.Reader) ([]agent.Image, error) {
+	sum := sha256.New()
+	size := &counter{}
+	archive := tar.NewReader(io.TeeReader(body, io.MultiWriter(sum, size)))
+	files := 0
+	for {
+		_, err := archive.Next()
+		if err == io.EOF { //nolint:errorlint // archive/tar promises it bare
+			break
+		}
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeInvalidImage, "make it with: docker save IMAGE > FILE.tar", "the archive can't be read: %w", err)
+		}
+		files++
+	}
+	if files == 0 {
+		return nil, agent.Errorf(agent.CodeInvalidImage, "make it with: docker save IMAGE > FILE.tar", "the archive is empty")
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	image := agent.Image{
+		Name: fmt.Sprintf("loaded:%d", len(w.images)), Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), SizeBytes: size.bytes, CreatedAt: time.Now().UTC(),
+	}
+	w.images = append(w.images, image)
+	return []agent.Image{image}, nil
+}
+
+type counter struct{ bytes int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.bytes += int64(len(p))
+	return len(p), nil
+}
+
+// system is api.Systemer.
+type system struct{ *world }
+
+func (system) System(context.Context) agent.System {
+	return agent.System{Parts: []agent.Part{
+		{Name: "engine", Healthy: true, Version: "v1.36.2+k3s1"},
+		{Name: "api-server", Healthy: true, Version: "v1.36.2"},
+		{Name: "node", Healthy: true, Version: "v1.36.2"},
+		{Name: "gateway", Healthy: true, Version: "0.1.0"},
+		{Name: "registry", Healthy: true, Version: "3.1"},
+	}}
+}
+
+// rootCA is api.RootCA.
+type rootCA struct{}
+
+func (rootCA) RootCA(context.Context) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hks double CA"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now(), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// seed begins with a ready workspace and apps in several states.
+func (w *world) seed() {
+	w.mu.Lock()
+	w.workspace = &agent.Workspace{
+		Name: agent.DefaultWorkspace, Status: agent.WorkspaceReady, Plan: hobby(), PodLevel: "restricted", CreatedAt: time.Now().UTC(),
+	}
+	w.mu.Unlock()
+	two := 2
+	spec := func(image string) agent.Spec {
+		return agent.Spec{Image: image, Port: 8080, Env: map[string]string{"GREETING": "hello", "API_KEY": "made-up-secret"}}
+	}
+	for _, s := range []struct {
+		name     string
+		env      agent.Environment
+		image    string
+		replicas *int
+	}{
+		{"shop", agent.Production, "hello:1", &two}, {"shop", agent.Staging, "hello:2", nil},
+		{"blog", agent.Staging, "hello:1", nil}, {"worker", agent.Staging, "crash:1", nil}, {"report", agent.Staging, "missing:9", nil},
+	} {
+		_, _ = apps{w}.release(s.name, s.env, spec(s.image), s.replicas, "deploy", 0, "owner") // the workspace is ready
+	}
+}
