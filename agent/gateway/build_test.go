@@ -270,3 +270,7 @@ func conditions(address string, ready, serving, terminating bool) discoveryv1.En
 		Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &serving, Terminating: &terminating},
 	}
 }
+
+func ingressTLS(secret string, hosts ...string) networkingv1.IngressTLS {
+	return networkingv1.IngressTLS{Hosts: hosts, SecretName: secret}
+}
