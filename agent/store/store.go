@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -47,6 +48,9 @@ func (s *Store) Open(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(s.cfg.Path), 0o700); err != nil {
 		return fmt.Errorf("making the database's folder: %w", err)
 	}
+	if err := protect(s.cfg.Path); err != nil {
+		return err
+	}
 	dsn := (&url.URL{Scheme: "file", Opaque: s.cfg.Path, RawQuery: url.Values{
 		"_foreign_keys": {"on"},
 		"_journal_mode": {"WAL"},
@@ -64,7 +68,17 @@ func (s *Store) Open(ctx context.Context) error {
 		_ = db.Close() // the migration's error is the one to tell
 		return err
 	}
-	if err := os.Chmod(s.cfg.Path, 0o600); err != nil {
+	return nil
+}
+
+// protect makes the file before SQLite does, for the agent only; SQLite gives
+// the files it puts beside it the same mode.
+func protect(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("making the database's file: %w", err)
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
 		return fmt.Errorf("protecting the database: %w", err)
 	}
 	return nil
