@@ -1,0 +1,50 @@
+// The JSON of the API, as package agent defines it. Global, so that JSDoc can
+// name hks.App without an import.
+declare namespace hks {
+	type Environment = 'staging' | 'production';
+	type AppStatus = 'pending' | 'deploying' | 'running' | 'updating' | 'stopping' | 'stopped' | 'error' | 'deleting';
+	type ReleaseStatus = 'pending' | 'deploying' | 'succeeded' | 'failed' | 'cancelled';
+	type WorkspaceStatus = 'creating' | 'ready' | 'renaming' | 'failed';
+
+	interface Usage { cpu: number; memory: number; cpuLimit: number; memoryLimit: number; sampledAt: string }
+	interface Instance { name: string; release: number; node: string; phase: string; reason?: string; restarts: number; usage: Usage; startedAt: string }
+	interface App {
+		name: string; environment: Environment; status: AppStatus; reason?: string; fix?: string; url: string;
+		release: number; target?: number; image: string; digest?: string; replicas: number; ready: number;
+		usage: Usage; instances?: Instance[]; createdAt: string; updatedAt: string;
+	}
+	interface Spec {
+		image: string; port: number; env?: Record<string, string>; command?: string[]; cpu?: string; memory?: string;
+		host?: string; path?: string; health?: string;
+	}
+	interface Deploy extends Spec { replicas?: number }
+	interface Failure { code: string; message: string; fix?: string; exitCode?: number; logs?: string[] }
+	interface Release {
+		app: string; environment: Environment; number: number; spec: Spec; digest?: string; kind: string; from?: number; by: string;
+		status: ReleaseStatus; failure?: Failure; createdAt: string; finishedAt?: string;
+	}
+	interface Progress { time: string; step: string; message: string; release?: Release; done?: boolean }
+	interface LogLine { time: string; instance: string; text: string }
+	interface Point { time: string; cpu: number; memory: number }
+	interface Deletion { removed: string[]; kept?: string[] }
+
+	interface Plan {
+		name: string; workspaces: number; functions: number; cronJobs: number; storageBytes: number; dedicatedNodes: number;
+		backupDays: number; pods: number; cpuPercent: number; memoryPercent: number;
+	}
+	interface Resource { name: string; unit: 'cores' | 'bytes' | 'count'; used: number; limit: number }
+	interface Workspace {
+		name: string; status: WorkspaceStatus; step?: string; reason?: string; fix?: string; plan: Plan; podSecurity: string;
+		resources: Resource[]; createdAt: string;
+	}
+
+	interface Identity { name: string; via: string; id?: string }
+	interface Token { id: string; name: string; secret?: string; createdAt: string; usedAt?: string; expiresAt?: string }
+	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
+	interface Part { name: string; healthy: boolean; version?: string; message?: string }
+	interface System { parts: Part[] }
+	interface Image { name: string; digest: string; sizeBytes: number; createdAt: string }
+
+	interface Event { id: number; time: string; kind: string; subject: string; object?: any }
+	interface Activity { time: string; level: 'info' | 'warning' | 'error'; subject: string; message: string; by?: string }
+}

@@ -1,0 +1,232 @@
+// The one door to the HTTP API, the same that the command uses.
+
+/** What went wrong, and the next thing to do. */
+export class ApiError extends Error {
+	/**
+	 * @param {number} status HTTP status; 0 when nothing answered
+	 * @param {{code?: string, message?: string, fix?: string, details?: Record<string, any>}} body
+	 */
+	constructor(status, body) {
+		super(body.message || `The appliance answered with status ${status}.`);
+		this.status = status;
+		this.code = body.code || 'INTERNAL';
+		this.fix = body.fix || '';
+		this.details = body.details || {};
+	}
+}
+
+/** Called when the session is over. @type {() => void} */
+let onUnauthorized = () => {};
+
+/** @param {() => void} callback */
+export function whenUnauthorized(callback) {
+	onUnauthorized = callback;
+}
+
+const deadline = 30_000;
+
+/** @param {unknown} cause */
+function unreachable(cause) {
+	const late = cause instanceof DOMException && cause.name === 'TimeoutError';
+	return new ApiError(0, {
+		code: 'UNREACHABLE',
+		message: late ? 'The appliance took too long to answer.' : 'The appliance does not answer.',
+		fix: 'Check that the machine is up and hks-agent runs on it, then try again.',
+	});
+}
+
+/** @param {Response} response @param {boolean} expectLogin */
+async function failure(response, expectLogin) {
+	const body = await response.json().catch(() => ({}));
+	const error = new ApiError(response.status, body.error || {});
+	if (response.status === 401 && !expectLogin) onUnauthorized();
+	return error;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body] sent as JSON
+ * @param {{signal?: AbortSignal, expectLogin?: boolean}} [options] expectLogin: a 401 is an answer, not the end of the session
+ * @returns {Promise<any>}
+ */
+export async function request(method, path, body, options = {}) {
+	const signals = [AbortSignal.timeout(deadline)];
+	if (options.signal) signals.push(options.signal);
+	/** @type {RequestInit} */
+	const init = { method, signal: AbortSignal.any(signals), headers: { Accept: 'application/json' } };
+	if (body !== undefined) {
+		init.body = JSON.stringify(body);
+		init.headers = { ...init.headers, 'Content-Type': 'application/json' };
+	}
+	let response;
+	try {
+		response = await fetch(path, init);
+	} catch (cause) {
+		if (options.signal?.aborted) throw cause;
+		throw unreachable(cause);
+	}
+	if (!response.ok) throw await failure(response, Boolean(options.expectLogin));
+	const text = await response.text();
+	return text === '' ? undefined : JSON.parse(text);
+}
+
+/**
+ * Reads an event stream that ends, such as progress or logs, until it ends or
+ * the signal aborts it.
+ * @param {string} path
+ * @param {AbortSignal} signal
+ * @param {(name: string, data: any) => void} onEvent
+ */
+export async function stream(path, signal, onEvent) {
+	let response;
+	try {
+		response = await fetch(path, { signal, headers: { Accept: 'text/event-stream' } });
+	} catch (cause) {
+		if (signal.aborted) return;
+		throw unreachable(cause);
+	}
+	if (!response.ok || !response.body) throw await failure(response, false);
+	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+	let rest = '';
+	try {
+		for (;;) {
+			const { value, done } = await reader.read();
+			if (done) throw unreachable(null); // a stream that is over says so
+			const frames = (rest + value).split('\n\n');
+			rest = frames.pop() || '';
+			for (const frame of frames) if (deliver(frame, onEvent)) return;
+		}
+	} catch (cause) {
+		if (signal.aborted) return;
+		throw cause instanceof ApiError ? cause : unreachable(cause);
+	}
+}
+
+/** @param {string} frame @param {(name: string, data: any) => void} onEvent @returns {boolean} whether it was the last */
+function deliver(frame, onEvent) {
+	let name = 'message';
+	const data = [];
+	for (const line of frame.split('\n')) {
+		if (line.startsWith('event:')) name = line.slice(6).trim();
+		if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+	}
+	if (name === 'end') return true;
+	if (data.length === 0) return false; // a heartbeat
+	const value = JSON.parse(data.join('\n'));
+	if (name === 'failure') throw new ApiError(200, value.error);
+	onEvent(name, value);
+	return false;
+}
+
+/**
+ * Sends a file and tells how far it is; fetch can't tell that yet.
+ * @param {string} path
+ * @param {Blob} file
+ * @param {(part: number) => void} onProgress from 0 to 1
+ * @param {AbortSignal} signal
+ * @returns {Promise<any>}
+ */
+export function upload(path, file, onProgress, signal) {
+	return new Promise((resolve, reject) => {
+		const call = new XMLHttpRequest();
+		call.open('POST', path);
+		call.setRequestHeader('Content-Type', 'application/x-tar');
+		call.upload.onprogress = (event) => onProgress(event.total ? event.loaded / event.total : 0);
+		call.onerror = () => reject(unreachable(null));
+		call.onabort = () => reject(new ApiError(0, { code: 'CANCELLED', message: 'The upload was cancelled.' }));
+		call.onload = () => {
+			let body = {};
+			try {
+				body = JSON.parse(call.responseText);
+			} catch {
+				// not JSON: the status says enough
+			}
+			if (call.status >= 200 && call.status < 300) return resolve(body);
+			if (call.status === 401) onUnauthorized();
+			reject(new ApiError(call.status, /** @type {any} */ (body).error || {}));
+		};
+		signal.addEventListener('abort', () => call.abort());
+		call.send(file);
+	});
+}
+
+/** @param {string} name @param {string} environment */
+const appPath = (name, environment) => `/api/apps/${encodeURIComponent(name)}/${encodeURIComponent(environment)}`;
+
+// One function for each thing the screens ask for.
+export const api = {
+	/** @returns {Promise<hks.Info>} */
+	info: () => request('GET', '/api/info'),
+	/** @returns {Promise<hks.Identity>} */
+	whoami: () => request('GET', '/api/whoami', undefined, { expectLogin: true }),
+	/** @param {string} token @returns {Promise<{valid: boolean, expiresAt?: string}>} */
+	setupLink: (token) => request('GET', `/api/setup?token=${encodeURIComponent(token)}`, undefined, { expectLogin: true }),
+	/** @param {string} token @param {string} password */
+	setup: (token, password) => request('POST', '/api/setup', { token, password }, { expectLogin: true }),
+	/** @param {string} password */
+	login: (password) => request('POST', '/api/login', { password }, { expectLogin: true }),
+	logout: () => request('POST', '/api/logout'),
+
+	/** @returns {Promise<hks.Token[]>} */
+	tokens: () => request('GET', '/api/tokens'),
+	/** @param {string} name @returns {Promise<hks.Token>} */
+	createToken: (name) => request('POST', '/api/tokens', { name }),
+	/** @param {string} id */
+	revokeToken: (id) => request('DELETE', `/api/tokens/${encodeURIComponent(id)}`),
+
+	/** @returns {Promise<hks.Workspace>} */
+	workspace: () => request('GET', '/api/workspace'),
+	/** @param {string} name @returns {Promise<hks.Workspace>} */
+	createWorkspace: (name) => request('POST', '/api/workspace', { name }),
+	/** @param {string} name @returns {Promise<hks.Workspace>} */
+	renameWorkspace: (name) => request('PATCH', '/api/workspace', { name }),
+
+	/** @returns {Promise<hks.App[]>} */
+	apps: () => request('GET', '/api/apps'),
+	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
+	app: (name, environment) => request('GET', appPath(name, environment)),
+	/** @param {string} name @param {string} environment @returns {Promise<hks.Deletion>} */
+	deleteApp: (name, environment) => request('DELETE', appPath(name, environment)),
+	/** @param {string} name @param {string} environment @param {hks.Deploy} deploy @returns {Promise<hks.Release>} */
+	deploy: (name, environment, deploy) => request('POST', `${appPath(name, environment)}/releases`, deploy),
+	/** @param {string} name @param {string} environment @returns {Promise<hks.Release[]>} */
+	releases: (name, environment) => request('GET', `${appPath(name, environment)}/releases`),
+	/** @param {string} name @param {string} environment @param {number} number @returns {Promise<hks.Release>} */
+	release: (name, environment, number) => request('GET', `${appPath(name, environment)}/releases/${number}`),
+	/** @param {string} name @param {string} environment @param {number} release @returns {Promise<hks.Release>} */
+	rollback: (name, environment, release) => request('POST', `${appPath(name, environment)}/rollback`, { release }),
+	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
+	restart: (name, environment) => request('POST', `${appPath(name, environment)}/restart`),
+	/** @param {string} name @param {string} environment @param {number} replicas @returns {Promise<hks.App>} */
+	scale: (name, environment, replicas) => request('POST', `${appPath(name, environment)}/scale`, { replicas }),
+	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
+	stop: (name, environment) => request('POST', `${appPath(name, environment)}/stop`),
+	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
+	start: (name, environment) => request('POST', `${appPath(name, environment)}/start`),
+	/** @param {string} name @param {string} environment @param {string} since @returns {Promise<hks.Point[]>} */
+	metrics: (name, environment, since) => request('GET', `${appPath(name, environment)}/metrics?since=${since}`),
+	/**
+	 * @param {string} name @param {string} environment @param {number} number
+	 * @param {AbortSignal} signal @param {(progress: hks.Progress) => void} onProgress
+	 */
+	progress: (name, environment, number, signal, onProgress) =>
+		stream(`${appPath(name, environment)}/releases/${number}/progress`, signal, (_, data) => onProgress(data)),
+	/**
+	 * @param {string} name @param {string} environment @param {{follow: boolean, previous: boolean, tail: number}} query
+	 * @param {AbortSignal} signal @param {(line: hks.LogLine) => void} onLine
+	 */
+	logs: (name, environment, query, signal, onLine) =>
+		stream(`${appPath(name, environment)}/logs?follow=${query.follow}&previous=${query.previous}&tail=${query.tail}`, signal,
+			(event, data) => event === 'log' && onLine(data)),
+
+	/** @returns {Promise<hks.Image[]>} */
+	images: () => request('GET', '/api/images'),
+	/** @param {Blob} file @param {(part: number) => void} onProgress @param {AbortSignal} signal @returns {Promise<hks.Image[]>} */
+	loadImage: (file, onProgress, signal) => upload('/api/images', file, onProgress, signal),
+
+	/** @param {number} limit @returns {Promise<hks.Activity[]>} */
+	activity: (limit) => request('GET', `/api/activity?limit=${limit}`),
+	/** @returns {Promise<hks.System>} */
+	system: () => request('GET', '/api/system'),
+};

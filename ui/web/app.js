@@ -1,0 +1,74 @@
+// The beginning: who is here, and which screen.
+import { render } from './vendor/preact.js';
+import { api, ApiError, whenUnauthorized } from './api.js';
+import { Dialogs } from './components/dialogs.js';
+import { Problem } from './components/problem.js';
+import { Shell } from './components/shell.js';
+import { Toasts } from './components/toasts.js';
+import { html } from './html.js';
+import { listen } from './router.js';
+import { begin, expired } from './session.js';
+import { get, openDialog, set, useStore } from './store.js';
+import { AppView } from './views/app.js';
+import { DashboardView } from './views/dashboard.js';
+import { ImagesView } from './views/images.js';
+import { LoginView } from './views/login.js';
+import { NotFoundView } from './views/not-found.js';
+import { SettingsView } from './views/settings.js';
+import { SetupView } from './views/setup.js';
+
+/** Screens of the owner. @type {[RegExp, any][]} */
+const screens = [
+	[/^\/$/, DashboardView],
+	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, AppView],
+	[/^\/images$/, ImagesView],
+	[/^\/settings$/, SettingsView],
+];
+
+function Root() {
+	const path = useStore((state) => state.path);
+	return html`<${Screen} path=${path} /><${Dialogs} /><${Toasts} />`;
+}
+
+/** @param {{path: string}} props */
+function Screen({ path }) {
+	const identity = useStore((state) => state.identity);
+	const problem = useStore((state) => state.problem);
+	const { pathname, searchParams } = new URL(path, location.origin);
+	if (pathname === '/setup') return html`<${SetupView} token=${searchParams.get('token')} />`;
+	if (pathname === '/login') return html`<${LoginView} next=${searchParams.get('next')} />`;
+	if (!identity) return problem ? html`<div class="lone"><${Problem} message=${problem.message} fix=${problem.fix} code=${problem.code} retry=${boot} /></div>` : null;
+	for (const [pattern, view] of screens) {
+		const match = pattern.exec(pathname);
+		if (match) return html`<${Shell}><${view} key=${pathname} name=${match[1]} environment=${match[2]} /></${Shell}>`;
+	}
+	return html`<${Shell}><${NotFoundView} /></${Shell}>`;
+}
+
+async function boot() {
+	set({ problem: null });
+	try {
+		const [info] = await Promise.all([api.info(), begin().catch(outside)]);
+		set({ info });
+	} catch (error) {
+		if (!(error instanceof ApiError)) throw error;
+		set({ problem: error });
+	}
+}
+
+/** Nobody is logged in: that is a screen of its own. @param {unknown} error */
+function outside(error) {
+	if (!(error instanceof ApiError) || error.status !== 401) throw error;
+	expired();
+}
+
+addEventListener('keydown', (event) => {
+	if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey) || !get().identity) return;
+	event.preventDefault();
+	openDialog({ kind: 'palette' });
+});
+
+whenUnauthorized(expired);
+listen();
+void boot();
+render(html`<${Root} />`, /** @type {HTMLElement} */ (document.getElementById('app')));

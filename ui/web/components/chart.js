@@ -1,0 +1,152 @@
+import { useEffect, useRef, useState } from '../vendor/hooks.js';
+import { clock } from '../format.js';
+import { html } from '../html.js';
+
+/**
+ * @typedef {{
+ *   title: string, points: hks.Point[], field: 'cpu' | 'memory', limit: number, seconds: number,
+ *   format: (value: number) => string, marks: {at: number, label: string}[]
+ * }} ChartProps
+ */
+
+const height = 168;
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
+/** @param {string} name of a custom property */
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** The steps of an axis of bytes, so that its labels are whole. */
+const byteSteps = Array.from({ length: 24 }, (_, i) => 2 ** (16 + i));
+
+/**
+ * Use over time, with the limit and the releases.
+ * @param {ChartProps} props
+ */
+export function Chart(props) {
+	const { title, points, field, limit, seconds, format } = props;
+	const box = useRef(/** @type {HTMLElement | null} */ (null));
+	const latest = useRef(props);
+	const plot = useRef(/** @type {any} */ (null));
+	const [hover, setHover] = useState(/** @type {number | null} */ (null));
+	latest.current = props;
+
+	useEffect(() => {
+		const element = box.current;
+		if (!element) return;
+		let gone = false;
+		/** @type {ResizeObserver | undefined} */
+		let sizes;
+		const draw = async () => {
+			const { default: Plot } = await import('../vendor/uplot.js');
+			if (gone) return;
+			plot.current?.destroy();
+			plot.current = new Plot(/** @type {any} */ (options(element.clientWidth, latest, setHover)), /** @type {any} */ (series(latest.current)), element);
+			sizes ??= new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
+			sizes.observe(element);
+		};
+		void draw();
+		dark.addEventListener('change', draw);
+		return () => {
+			gone = true;
+			dark.removeEventListener('change', draw);
+			sizes?.disconnect();
+			plot.current?.destroy();
+		};
+	}, []);
+	useEffect(() => plot.current?.setData(series(latest.current)), [points, limit, seconds, props.marks]);
+
+	const now = points.at(-1);
+	const at = hover !== null && points[hover] ? points[hover] : null;
+	const highest = points.reduce((most, point) => Math.max(most, point[field]), 0);
+	const words = now ? `${title}: now ${format(now[field])}, highest ${format(highest)}${limit ? `, limit ${format(limit)}` : ''}` : `${title}: no samples yet`;
+	return html`<figure class="chart">
+		<figcaption>
+			<span class="chart-title">${title}</span>
+			<strong>${at ? format(at[field]) : now ? format(now[field]) : '–'}</strong>
+			<span class="muted">${at ? `at ${clock(at.time)}` : limit ? `limit ${format(limit)}` : 'no limit'}</span>
+		</figcaption>
+		<div class="plot" ref=${box} role="img" aria-label=${words}></div>
+		${points.length === 0 && html`<p class="chart-empty muted">No samples yet. The first come some seconds after the start.</p>`}
+	</figure>`;
+}
+
+/** @param {ChartProps} props @returns {[number[], number[]]} */
+function series({ points, field }) {
+	return [points.map((point) => Date.parse(point.time) / 1000), points.map((point) => point[field])];
+}
+
+/** The limit is in sight when the use comes near it. @param {ChartProps} props @param {number} highest */
+function top({ limit, field }, highest) {
+	const least = field === 'cpu' ? 0.01 : 4 << 20;
+	const wanted = Math.max(highest * 1.2, least);
+	return limit && wanted > limit * 0.5 ? Math.max(wanted, limit * 1.1) : wanted;
+}
+
+/**
+ * @param {number} width
+ * @param {{current: ChartProps}} latest
+ * @param {(index: number | null) => void} onHover
+ */
+function options(width, latest, onHover) {
+	const line = colour('--accent');
+	const grid = { stroke: colour('--line-soft'), width: 1 };
+	const axis = { stroke: colour('--muted'), grid, ticks: { show: false }, font: `11px ${getComputedStyle(document.body).fontFamily}` };
+	const { field, format } = latest.current;
+	return {
+		width, height, legend: { show: false }, padding: [10, 8, 0, 0],
+		cursor: { y: false, points: { size: 7, fill: line, stroke: colour('--surface') }, drag: { setScale: false } },
+		scales: {
+			x: { range: () => [Date.now() / 1000 - latest.current.seconds, Date.now() / 1000] },
+			y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, top(latest.current, high || 0)] },
+		},
+		axes: [
+			{ ...axis, size: 26, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, latest.current.seconds <= 300 ? 8 : 5)) },
+			{ ...axis, size: 58, space: 36, ...(field === 'memory' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => format(tick).replace(' cores', '')) },
+		],
+		series: [{}, { stroke: line, width: 1.5, fill: colour('--accent-wash'), points: { show: false } }],
+		hooks: {
+			draw: [(/** @type {any} */ plot) => { drawLimit(plot, latest.current.limit); drawMarks(plot, latest.current.marks); }],
+			setCursor: [(/** @type {any} */ plot) => onHover(plot.cursor.idx ?? null)],
+		},
+	};
+}
+
+/** @param {any} plot @param {number} limit */
+function drawLimit(plot, limit) {
+	if (!limit || limit > plot.scales.y.max) return;
+	const y = plot.valToPos(limit, 'y', true);
+	stroke(plot, colour('--bad'), [5, 4], plot.bbox.left, y, plot.bbox.left + plot.bbox.width, y);
+}
+
+/** @param {any} plot @param {{at: number, label: string}[]} marks */
+function drawMarks(plot, marks) {
+	const { ctx, bbox } = plot;
+	ctx.save();
+	ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
+	ctx.fillStyle = colour('--muted');
+	let free = -Infinity; // where the next label may begin
+	for (const mark of marks) {
+		const x = plot.valToPos(mark.at / 1000, 'x', true);
+		if (x < bbox.left || x > bbox.left + bbox.width) continue;
+		stroke(plot, colour('--muted'), [2, 3], x, bbox.top, x, bbox.top + bbox.height);
+		const wide = ctx.measureText(mark.label).width;
+		const start = Math.min(x + 4 * devicePixelRatio, bbox.left + bbox.width - wide);
+		if (start < free) continue;
+		ctx.fillText(mark.label, start, bbox.top + 10 * devicePixelRatio);
+		free = start + wide + 4 * devicePixelRatio;
+	}
+	ctx.restore();
+}
+
+/** @param {any} plot @param {string} style @param {number[]} dash @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 */
+function stroke({ ctx }, style, dash, x1, y1, x2, y2) {
+	ctx.save();
+	ctx.strokeStyle = style;
+	ctx.lineWidth = devicePixelRatio;
+	ctx.setLineDash(dash.map((part) => part * devicePixelRatio));
+	ctx.beginPath();
+	ctx.moveTo(x1, y1);
+	ctx.lineTo(x2, y2);
+	ctx.stroke();
+	ctx.restore();
+}

@@ -1,0 +1,154 @@
+import { useEffect, useId, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { api, ApiError } from '../api.js';
+import { commands } from '../commands.js';
+import { html } from '../html.js';
+import { appLink, navigate } from '../router.js';
+import { closeDialog, get, keyOf, putRelease, toast } from '../store.js';
+import { envProblem, nameProblem, pathProblem, portProblem } from '../validate.js';
+import { Cli } from './cli.js';
+import { Dialog } from './dialog.js';
+import { EnvRows } from './env-rows.js';
+import { Field } from './field.js';
+import { Icon } from './icon.js';
+import { Problem } from './problem.js';
+
+/**
+ * @typedef {{name: string, environment: string, image: string, port: string, replicas: string, cpu: string, memory: string, host: string, path: string, health: string}} Form
+ * @typedef {{id: number, key: string, value: string}} EnvRow
+ */
+
+/** @param {hks.App | undefined} app @param {hks.Release | undefined} release @returns {Form} */
+function initial(app, release) {
+	const spec = release?.spec;
+	return {
+		name: app?.name || '', environment: app?.environment || 'staging', image: spec?.image || app?.image || '', port: spec ? String(spec.port) : '8080',
+		replicas: app ? String(app.replicas) : '', cpu: spec?.cpu || '', memory: spec?.memory || '', host: spec?.host || '', path: spec?.path || '', health: spec?.health || '',
+	};
+}
+
+/** @param {Form} form @param {EnvRow[]} rows @param {hks.Release | undefined} before @returns {hks.Deploy} */
+function toDeploy(form, rows, before) {
+	/** @type {hks.Deploy} */
+	const deploy = { image: form.image.trim(), port: Number(form.port) };
+	const env = rows.filter((row) => row.key !== '');
+	if (env.length > 0) deploy.env = Object.fromEntries(env.map((row) => [row.key, row.value]));
+	if (form.replicas !== '') deploy.replicas = Number(form.replicas);
+	if (before?.spec.command?.length) deploy.command = before.spec.command;
+	for (const field of /** @type {const} */ (['cpu', 'memory', 'host', 'path', 'health'])) {
+		if (form[field].trim() !== '') deploy[field] = form[field].trim();
+	}
+	return deploy;
+}
+
+/** @param {Form} form @param {EnvRow[]} rows @returns {Record<string, string>} what is wrong, by field */
+function check(form, rows) {
+	/** @type {Record<string, string>} */
+	const problems = {
+		name: nameProblem(form.name),
+		image: form.image.trim() === '' ? 'Give an image, such as web:2 or ghcr.io/owner/web:2.' : '',
+		port: portProblem(form.port),
+		replicas: form.replicas === '' || /^\d{1,3}$/.test(form.replicas) ? '' : 'Give a whole number.',
+		path: pathProblem(form.path),
+		health: pathProblem(form.health),
+	};
+	for (const row of rows) if (row.key !== '') problems[`env ${row.id}`] = envProblem(row.key);
+	return Object.fromEntries(Object.entries(problems).filter(([, problem]) => problem !== ''));
+}
+
+/** A new app, or a new release of one that is there. @param {{app?: hks.App, release?: hks.Release}} props */
+export function DeployDialog({ app, release }) {
+	const [before, setBefore] = useState(release);
+	const [form, setForm] = useState(() => initial(app, release));
+	const [rows, setRows] = useState(/** @type {EnvRow[]} */ ([]));
+	const [told, setTold] = useState(false); // problems show once a deploy was tried
+	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
+	const [busy, setBusy] = useState(false);
+	const [images, setImages] = useState(/** @type {hks.Image[]} */ ([]));
+	const body = useRef(/** @type {HTMLFormElement | null} */ (null));
+	const listId = useId();
+
+	useEffect(() => {
+		api.images().then((list) => setImages(list || [])).catch(() => {}); // only suggestions
+		if (!app || release) return;
+		api.releases(app.name, app.environment).then((releases) => {
+			const last = releases.find((one) => one.number === app.release) || releases[0];
+			setBefore(last);
+			setForm((form) => ({ ...initial(app, last), image: form.image }));
+		}).catch(() => {}); // the form can be filled by hand
+	}, []);
+	useEffect(() => setRows(Object.entries(before?.spec.env || {}).map(([key, value], id) => ({ id, key, value }))), [before]);
+
+	const set = (/** @type {keyof Form} */ field) => (/** @type {string} */ value) => setForm((form) => ({ ...form, [field]: value }));
+	const problems = useMemo(() => check(form, rows), [form, rows]);
+	const problem = (/** @type {string} */ field) =>
+		(told && problems[field]) || (error && error.details.field === field ? error.message : '');
+	const deploy = toDeploy(form, rows, before);
+	const command = commands.deploy(form, app && deploy.replicas === app.replicas ? { ...deploy, replicas: undefined } : deploy);
+	const exists = !app && Boolean(get().apps?.[keyOf(form)]);
+
+	const submit = async (/** @type {Event} */ event) => {
+		event.preventDefault();
+		setTold(true);
+		setError(null);
+		if (Object.keys(problems).length > 0) {
+			setTimeout(() => /** @type {HTMLElement | null | undefined} */ (body.current?.querySelector('[aria-invalid="true"]'))?.focus());
+			return;
+		}
+		setBusy(true);
+		try {
+			const made = await api.deploy(form.name, form.environment, deploy);
+			putRelease(made);
+			closeDialog();
+			navigate(appLink(form));
+			toast({ kind: 'info', message: `Release ${made.number} of ${form.name} is on its way.` });
+		} catch (cause) {
+			if (!(cause instanceof ApiError)) throw cause;
+			setError(cause);
+			setBusy(false);
+		}
+	};
+
+	return html`<${Dialog} title=${app ? `Deploy a new version of ${app.name}` : 'Deploy an image'} size="wide">
+		<form ref=${body} onSubmit=${submit} noValidate>
+			<div class="fields">
+				<${Field} label="Name" value=${form.name} onValue=${set('name')} problem=${problem('name')} hint=${exists ? 'This app exists: it gets a new release.' : ''}
+					input=${{ disabled: Boolean(app), autofocus: !app, placeholder: 'web' }} />
+				<${EnvironmentField} value=${form.environment} onValue=${set('environment')} fixed=${Boolean(app)} />
+				<${Field} class="grow" label="Image" value=${form.image} onValue=${set('image')} problem=${problem('image')}
+					hint="A short name such as web:2 is looked up on the appliance first." input=${{ list: listId, autofocus: Boolean(app), placeholder: 'web:1' }} />
+				<datalist id=${listId}>${images.map((image) => html`<option value=${image.name}></option>`)}</datalist>
+				<${Field} label="Port" value=${form.port} onValue=${set('port')} problem=${problem('port')} input=${{ inputMode: 'numeric' }} />
+			</div>
+			<${EnvRows} rows=${rows} onRows=${setRows} problem=${(/** @type {number} */ id) => problem(`env ${id}`)} />
+			<details class="more" open=${Boolean(form.cpu || form.memory || form.host || form.path || form.health)}>
+				<summary><${Icon} name="chevron" />Replicas, limits, address and health</summary>
+				<div class="fields">
+					<${Field} label="Replicas" optional value=${form.replicas} onValue=${set('replicas')} problem=${problem('replicas')} input=${{ inputMode: 'numeric', placeholder: '1' }} />
+					<${Field} label="CPU limit" optional value=${form.cpu} onValue=${set('cpu')} problem=${problem('cpu')} hint="Such as 500m or 1" />
+					<${Field} label="Memory limit" optional value=${form.memory} onValue=${set('memory')} problem=${problem('memory')} hint="Such as 256Mi or 1Gi" />
+					<${Field} class="grow" label="Host" optional value=${form.host} onValue=${set('host')} problem=${problem('host')} hint="Left empty, the app gets one under the appliance's domain." />
+					<${Field} label="Path" optional value=${form.path} onValue=${set('path')} problem=${problem('path')} input=${{ placeholder: '/' }} />
+					<${Field} label="Health check path" optional value=${form.health} onValue=${set('health')} problem=${problem('health')} hint="Left empty, a connection to the port will do." input=${{ placeholder: '/healthz' }} />
+				</div>
+			</details>
+			${error && !problem(error.details.field) && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
+			${error && problem(error.details.field) && error.fix && html`<p class="field-hint">${error.fix}</p>`}
+			<${Cli} command=${command} />
+			<footer class="dialog-foot">
+				<button type="button" class="button" onClick=${closeDialog}>Cancel</button>
+				<button type="submit" class="button primary" disabled=${busy}>${busy ? 'Deploying…' : app ? 'Deploy new version' : 'Deploy'}</button>
+			</footer>
+		</form>
+	</${Dialog}>`;
+}
+
+/** @param {{value: string, onValue: (value: string) => void, fixed: boolean}} props */
+function EnvironmentField({ value, onValue, fixed }) {
+	const name = useId();
+	return html`<fieldset class="field segmented" disabled=${fixed}>
+		<legend>Environment</legend>
+		<div class="segments">${['staging', 'production'].map((environment) => html`<label>
+			<input type="radio" name=${name} value=${environment} checked=${value === environment} onChange=${() => onValue(environment)} /><span>${environment}</span>
+		</label>`)}</div>
+	</fieldset>`;
+}

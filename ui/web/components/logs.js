@@ -1,0 +1,141 @@
+import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { api, ApiError } from '../api.js';
+import { commands } from '../commands.js';
+import { absolute, clock } from '../format.js';
+import { html } from '../html.js';
+import { Cli } from './cli.js';
+import { Icon } from './icon.js';
+import { Problem } from './problem.js';
+
+/** @typedef {hks.LogLine & {id: number}} Line */
+
+const kept = 5_000;
+const drawn = 1_000;
+const tail = 200;
+const colours = 6;
+
+/** Terminal colours mean nothing here. @param {string} text */
+const plain = (text) => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '');
+
+/** Logs as they come. @param {{app: hks.App}} props */
+export function Logs({ app }) {
+	const [lines, setLines] = useState(/** @type {Line[]} */ ([]));
+	const [state, setState] = useState(/** @type {'connecting' | 'live' | 'ended' | 'reconnecting'} */ ('connecting'));
+	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
+	const [paused, setPaused] = useState(false);
+	const [previous, setPrevious] = useState(false);
+	const [filter, setFilter] = useState('');
+	const [attempt, setAttempt] = useState(0);
+	const [below, setBelow] = useState(true); // the end is in sight
+	const held = useRef(/** @type {Line[]} */ ([]));
+	const view = useRef(/** @type {HTMLElement | null} */ (null));
+	const pausedNow = useRef(paused);
+	pausedNow.current = paused;
+
+	useEffect(() => {
+		const ended = new AbortController();
+		/** @type {ReturnType<typeof setTimeout> | undefined} */
+		let retry;
+		let number = 0;
+		let frame = 0;
+		held.current = [];
+		setLines([]);
+		setError(null);
+		setState('connecting');
+		const show = () => {
+			frame = 0;
+			if (pausedNow.current) return;
+			const fresh = held.current.splice(0);
+			setLines((before) => [...before, ...fresh].slice(-kept));
+		};
+		const onLine = (/** @type {hks.LogLine} */ line) => {
+			setState('live');
+			held.current.push({ ...line, text: plain(line.text), id: ++number });
+			if (held.current.length > kept) held.current.shift();
+			frame ||= window.setTimeout(show, 50); // many lines, one drawing
+		};
+		const opened = setTimeout(() => setState((state) => (state === 'connecting' ? 'live' : state)), 600);
+		api.logs(app.name, app.environment, { follow: !previous, previous, tail }, ended.signal, onLine)
+			.then(() => !ended.signal.aborted && setState('ended'))
+			.catch((cause) => {
+				if (ended.signal.aborted) return;
+				if (cause instanceof ApiError && cause.status === 0) {
+					setState('reconnecting');
+					retry = setTimeout(() => setAttempt((n) => n + 1), 2_000);
+				} else {
+					setState('ended');
+					setError(cause);
+				}
+			});
+		return () => {
+			ended.abort();
+			clearTimeout(retry);
+			clearTimeout(opened);
+			clearTimeout(frame);
+		};
+	}, [app.name, app.environment, previous, attempt, app.status === 'stopped']);
+
+	const resume = () => {
+		setPaused(false);
+		setLines((before) => [...before, ...held.current.splice(0)].slice(-kept));
+	};
+	const shown = useMemo(() => {
+		const word = filter.toLowerCase();
+		return (word ? lines.filter((line) => line.text.toLowerCase().includes(word)) : lines).slice(-drawn);
+	}, [lines, filter]);
+	useEffect(() => {
+		if (view.current && below && !paused) view.current.scrollTop = view.current.scrollHeight;
+	}, [shown, below, paused]);
+	const onScroll = () => {
+		const box = view.current;
+		if (box) setBelow(box.scrollHeight - box.scrollTop - box.clientHeight < 40);
+	};
+
+	const several = useMemo(() => [...new Set(lines.map((line) => line.instance))], [lines]);
+	return html`<section class="card logs" aria-labelledby="logs-title">
+		<header class="card-head">
+			<h2 id="logs-title">Logs</h2>
+			<span class="connection ${paused ? 'paused' : state}" role="status"><i class="dot" aria-hidden="true"></i><span>${paused ? 'Paused' : words(state, previous)}</span></span>
+			<span class="spacer"></span>
+			<label class="search small"><${Icon} name="search" /><span class="hidden">Filter log lines</span>
+				<input type="search" placeholder="Filter" value=${filter} onInput=${(/** @type {any} */ event) => setFilter(event.target.value)} /></label>
+			<button type="button" class="button small" aria-pressed=${previous ? 'true' : 'false'} title="Of the container before the last restart" onClick=${() => setPrevious(!previous)}>Previous</button>
+			${!previous && (paused
+				? html`<button type="button" class="button small" onClick=${resume}><${Icon} name="play" />Resume</button>`
+				: html`<button type="button" class="button small" onClick=${() => setPaused(true)}><${Icon} name="pause" />Pause</button>`)}
+		</header>
+		${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} retry=${() => setAttempt(attempt + 1)} />`}
+		<div class="terminal-frame">
+			<div class="terminal" ref=${view} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Log lines">
+				${shown.map((line) => html`<${LogRow} key=${line.id} line=${line} filter=${filter} which=${several.length > 1 ? several.indexOf(line.instance) : -1} />`)}
+				${shown.length === 0 && html`<p class="terminal-empty">${filter ? `No line has “${filter}”.` : state === 'connecting' ? 'Asking for the last lines…' : previous ? 'No earlier container has left any lines.' : app.status === 'stopped' ? 'The app is stopped: nothing writes.' : 'No lines yet.'}</p>`}
+			</div>
+			${!below && html`<button type="button" class="button small to-end" onClick=${() => setBelow(true)}>To the newest line</button>`}
+		</div>
+		<${Cli} command=${commands.logs(app, { follow: true, previous })} />
+	</section>`;
+}
+
+/** @param {string} state @param {boolean} previous */
+function words(state, previous) {
+	if (state === 'live') return previous ? 'Reading' : 'Following';
+	if (state === 'ended') return previous ? 'Of the container before' : 'Ended';
+	return state === 'reconnecting' ? 'Reconnecting' : 'Connecting';
+}
+
+/** @param {{line: Line, filter: string, which: number}} props */
+function LogRow({ line, filter, which }) {
+	const tone = /\b(error|fatal|panic|exception)\b/i.test(line.text) ? 'bad' : /\bwarn(ing)?\b/i.test(line.text) ? 'warn' : '';
+	return html`<div class="log ${tone}">
+		<time datetime=${line.time} title=${absolute(line.time)}>${clock(line.time)}</time>
+		${which >= 0 && html`<span class="log-from from-${which % colours}" title=${line.instance}>${line.instance.split('-').at(-1)}</span>`}
+		<span class="log-text">${marked(line.text, filter)}</span>
+	</div>`;
+}
+
+/** @param {string} text @param {string} filter */
+function marked(text, filter) {
+	if (!filter) return text;
+	const at = text.toLowerCase().indexOf(filter.toLowerCase());
+	return at < 0 ? text : html`${text.slice(0, at)}<mark>${text.slice(at, at + filter.length)}</mark>${text.slice(at + filter.length)}`;
+}

@@ -1,0 +1,14 @@
+import { html } from '../html.js';
+
+/** What a status means for the eye. @type {Record<string, string>} */
+const tones = {
+	running: 'good', ready: 'good', succeeded: 'good', healthy: 'good', live: 'good',
+	deploying: 'busy', updating: 'busy', creating: 'busy', renaming: 'busy', stopping: 'busy', deleting: 'busy', pulling: 'busy', starting: 'busy',
+	pending: 'warn', reconnecting: 'warn', connecting: 'busy',
+	error: 'bad', failed: 'bad', crashed: 'bad', unhealthy: 'bad',
+};
+
+/** @param {{status: string, label?: string}} props */
+export function Status({ status, label = status }) {
+	return html`<span class="pill ${tones[status] || 'idle'}"><i class="dot" aria-hidden="true"></i>${label}</span>`;
+}

@@ -1,0 +1,4 @@
+declare const htm: {
+	bind<HResult>(h: (type: any, props: Record<string, any>, ...children: any[]) => HResult): (strings: TemplateStringsArray, ...values: any[]) => HResult;
+};
+export default htm;
