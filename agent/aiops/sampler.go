@@ -1,0 +1,181 @@
+// Package aiops watches how workloads fare. This is its sampler: what every
+// app takes of CPU and memory, every 15 seconds, kept for two hours.
+package aiops
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"hks.dev/hks/agent"
+)
+
+const (
+	interval  = 15 * time.Second // between samples
+	keep      = 2 * time.Hour    // of points for charts
+	points    = int(keep / interval)
+	staleness = 4 * interval // a pod's figures that are older are not shown as "now"
+	deadline  = 10 * time.Second
+)
+
+// Sample is what one pod of an app took at one time.
+type Sample struct {
+	Namespace, Pod string
+	App            string
+	Environment    agent.Environment
+	Usage          agent.Usage
+}
+
+// Source takes one sample of every pod of every app.
+type Source interface {
+	Sample(ctx context.Context) ([]Sample, error)
+}
+
+// Config is what the sampler needs.
+type Config struct {
+	Source Source
+	Log    *slog.Logger
+	Now    func() time.Time // default time.Now
+}
+
+// Sampler keeps the recent use of every app. It is safe for concurrent use.
+type Sampler struct {
+	cfg Config
+
+	mu   sync.Mutex // guards what follows
+	apps map[appKey]*ring
+	pods map[podKey]agent.Usage
+	away bool // the last sample failed; told once
+
+	life sync.Mutex // guards stop and done
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+type appKey struct {
+	app string
+	env agent.Environment
+}
+
+type podKey struct{ namespace, pod string }
+
+// New checks the settings; Start begins sampling.
+func New(cfg Config) (*Sampler, error) {
+	if cfg.Source == nil || cfg.Log == nil {
+		return nil, errors.New("the sampler needs a source and a log")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Sampler{cfg: cfg, apps: map[appKey]*ring{}, pods: map[podKey]agent.Usage{}}, nil
+}
+
+// Start samples in the background until Stop. Starting twice is fine.
+func (s *Sampler) Start(context.Context) error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.stop != nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop, s.done = cancel, make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			s.take(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}(s.done)
+	return nil
+}
+
+// Stop ends sampling. Stopping twice is fine.
+func (s *Sampler) Stop(ctx context.Context) error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.stop == nil {
+		return nil
+	}
+	s.stop()
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.stop = nil
+	return nil
+}
+
+// Usage returns what the pod takes now; SampledAt is zero when that is not known.
+func (s *Sampler) Usage(namespace, pod string) agent.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	usage := s.pods[podKey{namespace, pod}]
+	if s.cfg.Now().Sub(usage.SampledAt) > staleness {
+		return agent.Usage{}
+	}
+	return usage
+}
+
+// Series returns the app's points of the time since, oldest first.
+func (s *Sampler) Series(app string, env agent.Environment, since time.Duration) []agent.Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.apps[appKey{app, env}]
+	if !ok {
+		return nil
+	}
+	return r.after(s.cfg.Now().Add(-since))
+}
+
+func (s *Sampler) take(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	samples, err := s.cfg.Source.Sample(ctx)
+	now := s.cfg.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		if !s.away && !errors.Is(err, context.Canceled) {
+			s.cfg.Log.WarnContext(ctx, "no samples: charts have a gap until the cluster answers", "error", err)
+		}
+		s.away = true
+		return
+	}
+	s.away = false
+	s.add(now, samples)
+}
+
+// add keeps the samples; mu is held.
+func (s *Sampler) add(now time.Time, samples []Sample) {
+	sums := map[appKey]agent.Point{}
+	clear(s.pods)
+	for _, sample := range samples {
+		s.pods[podKey{sample.Namespace, sample.Pod}] = sample.Usage
+		key := appKey{sample.App, sample.Environment}
+		sum := sums[key]
+		sum.CPU += sample.Usage.CPU
+		sum.Memory += sample.Usage.Memory
+		sums[key] = sum
+	}
+	for key, sum := range sums {
+		sum.Time = now
+		if s.apps[key] == nil {
+			s.apps[key] = &ring{}
+		}
+		s.apps[key].add(sum)
+	}
+	for key, r := range s.apps {
+		if now.Sub(r.newest()) > keep {
+			delete(s.apps, key)
+		}
+	}
+}
