@@ -1,0 +1,58 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// contentKey is the hash of all that the program is made of: this module's sources, its go.sum and the compiler.
+func contentKey(root string) (string, error) {
+	if _, err := os.Stat(filepath.Join(root, "apt-packages")); err != nil {
+		return "", fmt.Errorf("run this in the stand-in's module folder: %w", err)
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !counts(path) {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		fmt.Fprintln(h, path)
+		_, err = io.Copy(h, f)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil))[:24], err
+}
+
+func counts(path string) bool {
+	switch filepath.Ext(path) {
+	case ".go":
+		return !strings.HasSuffix(path, "_test.go")
+	case ".mod", ".sum", ".yaml":
+		return true
+	}
+	return false
+}
+
+func cacheDir(key string) (string, error) {
+	base := os.Getenv("HKS_CACHE")
+	if base == "" {
+		user, err := os.UserCacheDir() // knows XDG_CACHE_HOME
+		if err != nil {
+			return "", err
+		}
+		base = filepath.Join(user, "hks")
+	}
+	return filepath.Join(base, "k3s-standin", key), nil
+}

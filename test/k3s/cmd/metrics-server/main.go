@@ -1,5 +1,0 @@
-package main
-
-import _ "sigs.k8s.io/metrics-server/cmd/metrics-server/app"
-
-func main() {}
