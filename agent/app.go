@@ -83,7 +83,7 @@ type Instance struct {
 type Spec struct {
 	Image   string            `json:"image"`             // reference as the user wrote it
 	Port    int               `json:"port"`              // the container listens on it
-	Env     map[string]string `json:"env,omitempty"`     // API answers hold HiddenValue for each value
+	Env     map[string]string `json:"env,omitzero"`      // API answers hold HiddenValue for each value; in Deploy nil keeps all, HiddenValue keeps one
 	Command []string          `json:"command,omitempty"` // overrides the image's entry point
 	CPU     string            `json:"cpu,omitempty"`     // Kubernetes quantity, the limit
 	Memory  string            `json:"memory,omitempty"`  // Kubernetes quantity, the limit

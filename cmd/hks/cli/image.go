@@ -1,0 +1,14 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func newImageCommand(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "List images of the appliance's own registry, and load more",
+		Args:  noCommand,
+		RunE:  showHelp,
+	}
+	cmd.AddCommand(newImageListCommand(s), newImageLoadCommand(s))
+	return cmd
+}
