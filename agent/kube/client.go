@@ -29,6 +29,7 @@ const (
 
 // Client is a connection to the cluster. It is safe for concurrent use.
 type Client struct {
+	file string // of the credential; empty for one held in memory
 	rest *rest.Config
 	set  kubernetes.Interface
 }
@@ -39,10 +40,11 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the cluster's credential %s: %w", cfg.Kubeconfig, err)
 	}
-	return connect(settings, cfg.UserAgent)
+	return connect(settings, cfg)
 }
 
-func connect(settings *rest.Config, userAgent string) (*Client, error) {
+func connect(settings *rest.Config, cfg Config) (*Client, error) {
+	userAgent := cfg.UserAgent
 	if userAgent == "" {
 		userAgent = "hks-agent"
 	}
@@ -54,15 +56,25 @@ func connect(settings *rest.Config, userAgent string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the connection to the cluster: %w", err)
 	}
-	return &Client{rest: settings, set: set}, nil
+	return &Client{file: cfg.Kubeconfig, rest: settings, set: set}, nil
 }
 
 // Interface is the typed client.
 func (c *Client) Interface() kubernetes.Interface { return c.set }
 
-// REST returns a copy of the connection's settings, for exec, port-forward
-// and other streams.
-func (c *Client) REST() *rest.Config { return rest.CopyConfig(c.rest) }
+// REST returns the connection's settings as they are now, for exec,
+// port-forward and other streams.
+func (c *Client) REST() (*rest.Config, error) {
+	if c.file == "" {
+		return rest.CopyConfig(c.rest), nil
+	}
+	settings, err := clientcmd.BuildConfigFromFlags("", c.file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's credential %s: %w", c.file, err)
+	}
+	settings.UserAgent = c.rest.UserAgent
+	return settings, nil
+}
 
 // resync is how often informers replay what they hold, as a net under missed
 // changes; watches do the real work.

@@ -22,7 +22,7 @@ func NewDeferred(cfg Config) (*Client, error) {
 	// The host is a stand-in: the transport sends each request to the server
 	// that the file names.
 	settings := &rest.Config{Host: "https://cluster.invalid", Transport: transport}
-	return connect(settings, cfg.UserAgent)
+	return connect(settings, cfg)
 }
 
 // deferred is a transport to the server that a kubeconfig file names.
