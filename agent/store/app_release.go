@@ -107,10 +107,10 @@ func (s *Store) insertRelease(ctx context.Context, tx *sql.Tx, r AppRelease) err
 	return nil
 }
 
-// Releases lists what is kept of an app's releases, newest first, without
-// values of environment variables and log lines.
+// Releases lists what is kept of an app's releases, newest first, with the
+// kept log lines and without values of environment variables.
 func (s *Store) Releases(ctx context.Context, app string, env agent.Environment) ([]AppRelease, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+releaseBrief+` FROM release r WHERE app = ? AND environment = ? ORDER BY number DESC`, app, string(env))
+	rows, err := s.db.QueryContext(ctx, `SELECT `+releaseFull+` FROM release r WHERE app = ? AND environment = ? ORDER BY number DESC`, app, string(env))
 	if err != nil {
 		return nil, fmt.Errorf("listing releases: %w", err)
 	}

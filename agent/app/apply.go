@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"golang.org/x/sync/errgroup"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/kube"
+)
+
+// secretsKept is for how many releases the Secret stays in the cluster; the
+// store can make an older one again.
+const secretsKept = 20
+
+// extent says which of an app's objects to apply.
+type extent int
+
+const (
+	everything extent = iota
+	allButRoute
+	onlyRoute
+)
+
+// apply makes the app's objects as desired. The Deployment comes last, so
+// that one which shows a release means that all else of it is there.
+func (w *worker) apply(ctx context.Context, d desired, what extent) error {
+	set := w.m.cfg.Cluster.Interface()
+	doing := "deploying " + d.key.subject()
+	group, all := errgroup.WithContext(ctx)
+	if what != allButRoute {
+		group.Go(func() error {
+			_, err := kube.Apply(all, set.NetworkingV1().Ingresses(d.namespace), doing, d.ingress())
+			return err
+		})
+	}
+	if what == onlyRoute {
+		return group.Wait()
+	}
+	group.Go(func() error { return w.applySecret(all, d, doing) })
+	group.Go(func() error {
+		_, err := kube.Apply(all, set.CoreV1().Services(d.namespace), doing, d.service())
+		return err
+	})
+	group.Go(func() error {
+		budgets := set.PolicyV1().PodDisruptionBudgets(d.namespace)
+		if b := d.budget(); b != nil {
+			_, err := kube.Apply(all, budgets, doing, b)
+			return err
+		}
+		return kube.Delete(all, budgets, doing, d.key.object())
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	_, err := kube.Apply(ctx, set.AppsV1().Deployments(d.namespace), doing, d.deployment())
+	return err
+}
+
+// applySecret makes the Secret of the release. It is immutable: one that is
+// there with other values is left over from an earlier app of this name.
+func (w *worker) applySecret(ctx context.Context, d desired, doing string) error {
+	secret := d.secret()
+	if secret == nil {
+		return nil
+	}
+	secrets := w.m.cfg.Cluster.Interface().CoreV1().Secrets(d.namespace)
+	_, err := kube.Apply(ctx, secrets, doing, secret)
+	if agent.CodeOf(err) != agent.CodeInvalid {
+		return err
+	}
+	if err := kube.Delete(ctx, secrets, doing, d.secretName()); err != nil {
+		return err
+	}
+	_, err = kube.Apply(ctx, secrets, doing, secret)
+	return err
+}
+
+// retryPods touches the Deployment, so that its ReplicaSet tries at once to
+// make the pods that were refused.
+func (w *worker) retryPods(ctx context.Context, namespace string, now time.Time) error {
+	return w.patch(ctx, namespace, "trying again to make an instance",
+		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationRetried, now.UTC().Format(time.RFC3339)))
+}
+
+// patch changes one field of the app's Deployment.
+func (w *worker) patch(ctx context.Context, namespace, doing string, patch []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	_, err := w.m.cfg.Cluster.Interface().AppsV1().Deployments(namespace).
+		Patch(ctx, w.key.object(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: agent.FieldManager})
+	return kube.IgnoreNotFound(kube.Explain(doing, err))
+}
+
+// pruneSecrets removes the Secrets of releases that are long past.
+func (w *worker) pruneSecrets(ctx context.Context, namespace string, newest, serving int) error {
+	if newest <= secretsKept {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	secrets := w.m.cfg.Cluster.Interface().CoreV1().Secrets(namespace)
+	list, err := secrets.List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
+	if err != nil {
+		return kube.Explain("listing old releases' secrets", err)
+	}
+	for i := range list.Items {
+		s := &list.Items[i]
+		if n := releaseOf(s.Labels); n == 0 || n == serving || n > newest-secretsKept {
+			continue
+		}
+		if err := kube.Delete(ctx, secrets, "removing an old release's secret", s.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// selector finds all objects of the app.
+func (w *worker) selector() string {
+	return labels.SelectorFromSet(desired{key: w.key}.selector()).String()
+}

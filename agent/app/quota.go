@@ -1,0 +1,71 @@
+package app
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"hks.dev/hks/agent"
+)
+
+// checkQuota refuses what can never have room: more than the workspace has in
+// all. What has no room only now is accepted and waits.
+func checkQuota(ws agent.Workspace, spec agent.Spec, replicas int) error {
+	cpu, memory := resource.MustParse(spec.CPU), resource.MustParse(spec.Memory)
+	asked := map[string]float64{
+		"cpu":    cpu.AsApproximateFloat64() * float64(replicas),
+		"memory": memory.AsApproximateFloat64() * float64(replicas),
+		"pods":   float64(replicas),
+	}
+	for _, r := range ws.Resources {
+		amount, ok := asked[r.Name]
+		if !ok || r.Limit <= 0 || amount <= r.Limit {
+			continue
+		}
+		return &agent.Error{
+			Code: agent.CodeQuota,
+			Message: fmt.Sprintf("%s asked for %s, the workspace has %s in all (%s used)",
+				instances(replicas), amountOf(r.Name, amount), amountOf(r.Name, r.Limit), amountOf(r.Name, r.Used)),
+			Fix:     "ask for less with --cpu, --memory or --replicas; hks workspace show shows the quota",
+			Details: map[string]any{"resource": r.Name, "unit": r.Unit, "asked": amount, "used": r.Used, "limit": r.Limit},
+		}
+	}
+	return nil
+}
+
+// amountOf writes an amount of a resource for people.
+func amountOf(resource string, amount float64) string {
+	switch resource {
+	case "cpu":
+		return cores(amount)
+	case "memory":
+		return bytesOf(amount) + " of memory"
+	}
+	return fmt.Sprintf("%g %s", amount, resource)
+}
+
+func cores(amount float64) string {
+	if amount == 1 {
+		return "1 core"
+	}
+	return fmt.Sprintf("%.4g cores", amount)
+}
+
+func bytesOf(amount float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if amount >= unit.size {
+			return fmt.Sprintf("%.4g %s", amount/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%g bytes", amount)
+}
+
+func instances(n int) string {
+	if n == 1 {
+		return "1 instance"
+	}
+	return fmt.Sprintf("%d instances", n)
+}

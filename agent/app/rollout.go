@@ -1,0 +1,322 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/store"
+)
+
+const (
+	resolveTimeout = 30 * time.Second
+	// resumedGrace is what a release gets at least when the agent comes back
+	// in the middle of it.
+	resumedGrace = 30 * time.Second
+)
+
+// rollout is what a worker remembers of the release on its way. All of it can
+// be made again from the store and the cluster.
+type rollout struct {
+	release store.AppRelease // with the values of its environment
+	applied asked
+	routed  bool // the route was set to this release
+
+	since        time.Time // of the last progress
+	best         int       // the highest score seen
+	trouble      string    // the kind that goes on
+	troubleSince time.Time
+}
+
+// begin takes up the unfinished release.
+func (w *worker) begin(ctx context.Context, state store.AppState) (*rollout, error) {
+	number := state.Newest.Number
+	if r := w.rollout; r != nil && r.release.Number == number {
+		return r, nil
+	}
+	release, ok, err := w.m.cfg.Store.OpenRelease(ctx, w.key.app, w.key.env, number)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("release %d of %s is gone", number, w.key.subject())
+	}
+	now := w.m.cfg.Now()
+	since := now
+	if earliest := now.Add(resumedGrace - w.m.cfg.Deadline); release.CreatedAt.Before(now) {
+		since = release.CreatedAt
+		if since.Before(earliest) {
+			since = earliest
+		}
+	}
+	w.rollout = &rollout{release: release, since: since}
+	return w.rollout, nil
+}
+
+// rollOut does the next thing for the unfinished release.
+func (w *worker) rollOut(ctx context.Context, state store.AppState, at place) (time.Duration, error) {
+	r, err := w.begin(ctx, state)
+	if err != nil {
+		return never, err
+	}
+	if r.release.Pull == "" {
+		if done, err := w.resolve(ctx, state, r); done || err != nil {
+			return 0, err
+		}
+	}
+	a, _ := wanted(state)
+	if r.applied.release == 0 || r.applied.replicas != a.replicas || r.applied.restart != a.restart {
+		if done, err := w.hand(ctx, state, r, a, at); done || err != nil {
+			return 0, err
+		}
+	}
+	return w.observe(ctx, state, r, a, at)
+}
+
+// resolve finds what pods pull. Done means that the release failed by it.
+func (w *worker) resolve(ctx context.Context, state store.AppState, r *rollout) (done bool, err error) {
+	w.step(r, "resolve", "looking for the image "+r.release.Spec.Image)
+	waiting, stop := w.interruptible(ctx)
+	defer stop()
+	waiting, cancel := context.WithTimeout(waiting, resolveTimeout)
+	defer cancel()
+	image, digest, err := w.m.cfg.Images.Resolve(waiting, r.release.Spec.Image)
+	if err != nil {
+		return w.unresolved(ctx, state, r, err)
+	}
+	image = cmp.Or(image, r.release.Spec.Image)
+	if digest == "" {
+		_, digest, _ = strings.Cut(image, "@")
+	}
+	if err := w.m.cfg.Store.PinRelease(ctx, w.key.app, w.key.env, r.release.Number, image, digest); err != nil {
+		return false, err
+	}
+	r.release.Pull, r.release.Digest = image, digest
+	return false, nil
+}
+
+func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollout, err error) (done bool, _ error) {
+	if errors.Is(err, context.Canceled) {
+		return false, err
+	}
+	t := &trouble{kind: troubleImage, code: agent.CodeImagePull, message: "the image can't be found: " + noteOf(err).reason, fix: noteOf(err).fix}
+	switch agent.CodeOf(err) {
+	case agent.CodeNotFound, agent.CodeImagePull, agent.CodeInvalidImage, agent.CodeForbidden:
+		return true, w.fail(ctx, state, r, t, place{})
+	}
+	if w.m.cfg.Now().Sub(r.since) >= w.m.cfg.Deadline {
+		return true, w.fail(ctx, state, r, t, place{})
+	}
+	w.step(r, "resolve", t.message+"; trying again")
+	return false, err
+}
+
+// hand gives the release to the cluster.
+func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (done bool, err error) {
+	w.step(r, "apply", "handing the release to the cluster")
+	if err := w.m.cfg.Store.BeginRelease(ctx, w.key.app, w.key.env, r.release.Number); err != nil {
+		return false, err
+	}
+	what := everything
+	if late := state.Serving > 0 && w.otherRoute(state, r.release.Spec); late && !r.routed {
+		what = allButRoute
+	}
+	err = w.apply(ctx, w.desired(r.release, a, state, at), what)
+	if err == nil {
+		r.applied = a
+		r.routed = what == everything
+		return false, nil
+	}
+	t := &trouble{kind: troubleRefused, code: agent.CodeRollout, message: noteOf(err).reason, fix: noteOf(err).fix}
+	switch agent.CodeOf(err) {
+	case agent.CodeInvalid, agent.CodeForbidden, agent.CodeNotFound:
+		return true, w.fail(ctx, state, r, t, at)
+	case agent.CodeQuota, agent.CodeClusterAway, agent.CodeConflict:
+		r.since = w.m.cfg.Now() // not the release's fault: its clock stands still
+	default:
+		if w.m.cfg.Now().Sub(r.since) >= w.m.cfg.Deadline {
+			return true, w.fail(ctx, state, r, t, at)
+		}
+	}
+	w.step(r, "apply", t.message+"; trying again")
+	return false, err
+}
+
+// otherRoute tells whether a release is reached elsewhere than the one that
+// serves. Its route is then set only when it is ready.
+func (w *worker) otherRoute(state store.AppState, spec agent.Spec) bool {
+	now := state.Current.Spec
+	return w.m.host(w.key, now) != w.m.host(w.key, spec) || slash(now.Path) != slash(spec.Path)
+}
+
+// observe looks how far the release is, and ends it when that is certain.
+func (w *worker) observe(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (time.Duration, error) {
+	v := at.watch.view(w.key)
+	o := derive(v, a)
+	w.step(r, o.step, o.message)
+	if o.complete {
+		return w.finish(ctx, state, r, a, at)
+	}
+	failed, left := r.judge(o, w.m.cfg.Now(), w.m.cfg.Deadline, w.m.cfg.PullDeadline)
+	if failed != nil {
+		return 0, w.fail(ctx, state, r, failed, at)
+	}
+	nudge, err := w.nudge(ctx, at, o)
+	return sooner(left, nudge), err
+}
+
+// judge tells whether the release has failed, else how long it may go on
+// without progress. While there is no room its clock stands still.
+func (r *rollout) judge(o observation, now time.Time, deadline, pullDeadline time.Duration) (failed *trouble, left time.Duration) {
+	if o.score > r.best {
+		r.best, r.since = o.score, now
+	}
+	if o.waiting != nil && o.trouble == nil {
+		r.since, r.trouble = now, ""
+		return nil, never
+	}
+	limit := deadline
+	if o.pulling {
+		limit = pullDeadline
+	}
+	end := r.since.Add(limit)
+	if o.trouble == nil {
+		r.trouble = ""
+	} else {
+		if o.trouble.kind != r.trouble {
+			r.trouble, r.troubleSince = o.trouble.kind, now
+		}
+		if p := o.trouble.patience; p != untilDeadline && r.troubleSince.Add(p).Before(end) {
+			end = r.troubleSince.Add(p)
+		}
+	}
+	if left := end.Sub(now); left > 0 {
+		return nil, left
+	}
+	if o.trouble != nil {
+		return o.trouble, never
+	}
+	return &trouble{kind: troubleReady, code: agent.CodeRollout,
+		message: fmt.Sprintf("it made no progress for %s; last seen: %s", limit, o.message),
+		fix:     "see what the cluster is at (hks status) and deploy again"}, never
+}
+
+// finish sees that the route answers, and ends the release well.
+func (w *worker) finish(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (time.Duration, error) {
+	if !r.routed {
+		if err := w.apply(ctx, w.desired(r.release, a, state, at), onlyRoute); err != nil {
+			return never, err
+		}
+		r.routed = true
+	}
+	url := w.m.url(w.key, r.release.Spec)
+	w.step(r, "route", "asking "+url)
+	if err := w.checkRoute(ctx, url); err != nil {
+		e, ok := errors.AsType[*agent.Error](err)
+		if !ok {
+			return never, err // interrupted, or a fault of ours
+		}
+		return 0, w.fail(ctx, state, r, &trouble{kind: troubleReady, code: e.Code, message: "it is ready, but " + e.Message, fix: e.Fix}, at)
+	}
+	if r.release.Digest == "" {
+		if err := w.learnDigest(ctx, r, at); err != nil {
+			return never, err
+		}
+	}
+	finished, err := w.m.cfg.Store.FinishRelease(ctx, w.key.app, w.key.env, r.release.Number, nil)
+	if err != nil || !finished {
+		return 0, err
+	}
+	w.rollout = nil
+	done, _, err := w.m.cfg.Store.Release(ctx, w.key.app, w.key.env, r.release.Number)
+	if err != nil {
+		return never, err
+	}
+	w.m.end(w.key, done.Release, "done", url)
+	w.m.tell(ctx, w.key, "info", fmt.Sprintf("release %d serves", done.Number), done.By)
+	w.m.cfg.HostsChanged()
+	if err := w.pruneSecrets(ctx, at.namespace, done.Number, done.Number); err != nil {
+		w.log.Warn("old releases' secrets stay for now", "err", err)
+	}
+	return never, nil
+}
+
+func (w *worker) checkRoute(ctx context.Context, url string) error {
+	ctx, stop := w.interruptible(ctx)
+	defer stop()
+	return w.m.cfg.Route.Check(ctx, url)
+}
+
+// learnDigest keeps the digest that a node pulled, so that the release can be
+// brought back exactly although it was asked for by tag.
+func (w *worker) learnDigest(ctx context.Context, r *rollout, at place) error {
+	for _, p := range at.watch.view(w.key).pods {
+		status := containerStatus(p)
+		if status == nil || releaseOf(p.Labels) != r.release.Number {
+			continue
+		}
+		if _, digest, ok := strings.Cut(status.ImageID, "@"); ok && strings.HasPrefix(digest, "sha256:") {
+			r.release.Digest = digest
+			return w.m.cfg.Store.PinRelease(ctx, w.key.app, w.key.env, r.release.Number, r.release.Pull, digest)
+		}
+	}
+	return nil
+}
+
+// fail ends the release with what went wrong. The next turn brings the
+// release back that served before, or takes the instances of a first one away.
+func (w *worker) fail(ctx context.Context, state store.AppState, r *rollout, t *trouble, at place) error {
+	failure := &agent.Failure{Code: t.code, Message: t.message, Fix: t.fix, ExitCode: t.exitCode}
+	if t.pod != "" && slices.Contains([]string{troubleCrash, troubleReady}, t.kind) {
+		failure.Logs = w.m.lastLines(ctx, at.namespace, t.pod, t.earlier)
+		if last := lastWords(failure.Logs); last != "" && t.kind == troubleCrash {
+			failure.Message += "; its last line: " + last
+		}
+	}
+	number := r.release.Number
+	finished, err := w.m.cfg.Store.FinishRelease(ctx, w.key.app, w.key.env, number, failure)
+	if err != nil || !finished {
+		return err
+	}
+	w.rollout = nil
+	done, _, err := w.m.cfg.Store.Release(ctx, w.key.app, w.key.env, number)
+	if err != nil {
+		return err
+	}
+	if state.Serving > 0 {
+		w.m.step(w.key, number, "rollback", fmt.Sprintf("release %d goes on serving", state.Serving))
+	} else {
+		w.m.step(w.key, number, "rollback", "no release served before; the instances are taken away")
+	}
+	w.m.end(w.key, done.Release, "failed", failure.Message)
+	w.m.tell(ctx, w.key, "error", fmt.Sprintf("release %d failed: %s", number, failure.Message), done.By)
+	w.m.cfg.HostsChanged()
+	return nil
+}
+
+func (w *worker) step(r *rollout, step, message string) {
+	w.m.step(w.key, r.release.Number, step, message)
+}
+
+// desired gathers what the objects are made from.
+func (w *worker) desired(release store.AppRelease, a asked, state store.AppState, at place) desired {
+	return desired{
+		key: w.key, namespace: at.namespace, podLevel: at.podLevel, host: w.m.host(w.key, release.Spec),
+		release: release, replicas: a.replicas, restartedAt: state.RestartedAt, deadline: w.m.cfg.Deadline,
+	}
+}
+
+// lastWords is the last line with anything on it.
+func lastWords(lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		if words := plain(line); words != "" {
+			return words
+		}
+	}
+	return ""
+}

@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/kube"
+)
+
+// Indexes of the informers' caches.
+const (
+	indexApp = "app" // by key.object, which is the same for one app only
+	indexPod = "pod" // events by the pod they are about
+)
+
+// watch holds what informers show of one namespace.
+type watch struct {
+	namespace   string
+	factories   []informers.SharedInformerFactory
+	stop        context.CancelFunc
+	deployments cache.Indexer
+	pods        cache.Indexer
+	events      cache.Indexer
+	synced      []cache.InformerSynced
+}
+
+// startWatch begins to watch the apps of a namespace. Changed is called for
+// each app that changes.
+func startWatch(ctx context.Context, set kubernetes.Interface, namespace string, changed func(key)) (*watch, error) {
+	apps := kube.Informers(set, namespace, informers.WithTransform(trim),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = agent.LabelApp }))
+	pods := kube.Informers(set, namespace, informers.WithTransform(trim),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = "involvedObject.kind=Pod" }))
+	deployment, pod, event := apps.Apps().V1().Deployments().Informer(), apps.Core().V1().Pods().Informer(), pods.Core().V1().Events().Informer()
+	w := &watch{
+		namespace: namespace, factories: []informers.SharedInformerFactory{apps, pods},
+		deployments: deployment.GetIndexer(), pods: pod.GetIndexer(), events: event.GetIndexer(),
+	}
+	notify := func(object any) {
+		if k, ok := w.keyOf(object); ok {
+			changed(k)
+		}
+	}
+	for _, informer := range []cache.SharedIndexInformer{deployment, pod, event} {
+		if err := informer.AddIndexers(indexers); err != nil {
+			return nil, fmt.Errorf("indexing what is watched: %w", err)
+		}
+		registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    notify,
+			UpdateFunc: func(_, object any) { notify(object) },
+			DeleteFunc: notify,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("watching %s: %w", namespace, err)
+		}
+		w.synced = append(w.synced, informer.HasSynced, registration.HasSynced)
+	}
+	ctx, w.stop = context.WithCancel(ctx)
+	for _, f := range w.factories {
+		f.StartWithContext(ctx)
+	}
+	return w, nil
+}
+
+// close stops watching and waits until that is so.
+func (w *watch) close() {
+	w.stop()
+	for _, f := range w.factories {
+		f.Shutdown()
+	}
+}
+
+// ready tells whether all of what there is was seen at least once.
+func (w *watch) ready() bool {
+	return w != nil && !slices.ContainsFunc(w.synced, func(synced cache.InformerSynced) bool { return !synced() })
+}
+
+// waitReady waits until ready or until ctx or the watch ends.
+func (w *watch) waitReady(ctx context.Context) bool {
+	return cache.WaitForCacheSync(ctx.Done(), w.synced...)
+}
+
+// view returns what is known of an app now.
+func (w *watch) view(k key) view {
+	var v view
+	for _, object := range byIndex[*appsv1.Deployment](w.deployments, indexApp, k.object()) {
+		if object.Name == k.object() {
+			v.deployment = object
+		}
+	}
+	v.pods = byIndex[*corev1.Pod](w.pods, indexApp, k.object())
+	slices.SortFunc(v.pods, byName)
+	v.events = make(map[string][]*corev1.Event, len(v.pods))
+	for _, p := range v.pods {
+		if events := byIndex[*corev1.Event](w.events, indexPod, p.Name); len(events) > 0 {
+			v.events[p.Name] = events
+		}
+	}
+	return v
+}
+
+// keyOf tells which app an object is about.
+func (w *watch) keyOf(object any) (key, bool) {
+	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
+	}
+	if event, ok := object.(*corev1.Event); ok {
+		pod, found, err := w.pods.GetByKey(w.namespace + "/" + event.InvolvedObject.Name)
+		if err != nil || !found {
+			return key{}, false
+		}
+		object = pod
+	}
+	m, err := meta.Accessor(object)
+	if err != nil {
+		return key{}, false
+	}
+	labels := m.GetLabels()
+	k := key{labels[agent.LabelApp], agent.Environment(labels[agent.LabelEnvironment])}
+	return k, k.app != "" && k.env != ""
+}
+
+var indexers = cache.Indexers{
+	indexApp: func(object any) ([]string, error) {
+		m, err := meta.Accessor(object)
+		if err != nil {
+			return nil, fmt.Errorf("indexing by app: %w", err)
+		}
+		labels := m.GetLabels()
+		if labels[agent.LabelApp] == "" || labels[agent.LabelEnvironment] == "" {
+			return nil, nil
+		}
+		return []string{agent.ObjectName(labels[agent.LabelApp], agent.Environment(labels[agent.LabelEnvironment]))}, nil
+	},
+	indexPod: func(object any) ([]string, error) {
+		if event, ok := object.(*corev1.Event); ok {
+			return []string{event.InvolvedObject.Name}, nil
+		}
+		return nil, nil
+	},
+}
+
+func byIndex[T any](indexer cache.Indexer, index, value string) []T {
+	objects, err := indexer.ByIndex(index, value)
+	if err != nil {
+		return nil // only for an index that does not exist
+	}
+	list := make([]T, 0, len(objects))
+	for _, o := range objects {
+		if t, ok := o.(T); ok {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// trim lets go of what nobody here reads, the larger part of an object.
+func trim(object any) (any, error) {
+	if m, err := meta.Accessor(object); err == nil {
+		m.SetManagedFields(nil)
+	}
+	return object, nil
+}
