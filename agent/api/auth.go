@@ -30,6 +30,7 @@ const (
 // auth knows who makes a request, and makes owner, sessions and tokens.
 type auth struct {
 	store  Identities
+	warn   func(ctx context.Context, message string) // tells people
 	log    *slog.Logger
 	now    func() time.Time
 	hasher *hasher
@@ -37,9 +38,9 @@ type auth struct {
 	links  *throttle
 }
 
-func newAuth(identities Identities, log *slog.Logger, now func() time.Time) *auth {
+func newAuth(identities Identities, warn func(context.Context, string), log *slog.Logger, now func() time.Time) *auth {
 	return &auth{
-		store: identities, log: log, now: now, hasher: newHasher(passwordCost()),
+		store: identities, warn: warn, log: log, now: now, hasher: newHasher(passwordCost()),
 		logins: newThrottle(now), links: newThrottle(now),
 	}
 }
@@ -131,7 +132,7 @@ func (a *auth) checkPassword(ctx context.Context, address, password string) erro
 		return err
 	}
 	if len(password) > maxPasswordBytes {
-		return a.wrongPassword(address)
+		return a.wrongPassword(ctx, address)
 	}
 	phc, err := a.store.PasswordHash(ctx)
 	if err != nil {
@@ -148,7 +149,7 @@ func (a *auth) checkPassword(ctx context.Context, address, password string) erro
 		return err
 	}
 	if !right {
-		return a.wrongPassword(address)
+		return a.wrongPassword(ctx, address)
 	}
 	a.logins.succeeded(address)
 	if stale {
@@ -157,8 +158,10 @@ func (a *auth) checkPassword(ctx context.Context, address, password string) erro
 	return nil
 }
 
-func (a *auth) wrongPassword(address string) error {
-	a.logins.failed(address)
+func (a *auth) wrongPassword(ctx context.Context, address string) error {
+	if a.logins.failed(address) {
+		a.warn(ctx, "wrong passwords were tried again and again from "+address)
+	}
 	return &agent.Error{Code: agent.CodeUnauthorized, Message: "the password is wrong", Fix: "try again"}
 }
 

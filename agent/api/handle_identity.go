@@ -44,7 +44,7 @@ func (s *Server) postSetup(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s.cfg.Journal.Record(c.Request.Context(), agent.Activity{Level: "info", Subject: "owner", Message: "the appliance was set up", By: ownerName})
+	s.cfg.Journal.Record(c.Request.Context(), agent.Activity{Level: "info", Subject: ownerName, Message: "the appliance was set up", By: ownerName})
 	s.begin(c, secret)
 	return nil
 }
@@ -76,13 +76,9 @@ func (s *Server) postLogin(c *gin.Context) error {
 	return nil
 }
 
-// checkPassword counts the attempt, and records one that failed.
 func (s *Server) checkPassword(c *gin.Context, password string) error {
 	err := s.auth.checkPassword(c.Request.Context(), throttleKey(c.Request.RemoteAddr), password)
 	s.metrics.login(err)
-	if agent.CodeOf(err) == agent.CodeUnauthorized {
-		s.cfg.Journal.Record(c.Request.Context(), agent.Activity{Level: "warning", Subject: "owner", Message: "a wrong password was tried from " + throttleKey(c.Request.RemoteAddr)})
-	}
 	return err
 }
 

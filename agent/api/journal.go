@@ -29,3 +29,8 @@ func (j *Journal) Record(ctx context.Context, activity agent.Activity) {
 	}
 	j.hub.Publish("activity", kept.Subject, kept)
 }
+
+// warnOwner records a warning about the owner's account.
+func (j *Journal) warnOwner(ctx context.Context, message string) {
+	j.Record(ctx, agent.Activity{Level: "warning", Subject: ownerName, Message: message})
+}

@@ -40,7 +40,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	return m, nil
 }
 
-// methods bounds the label: a client may send any word as its method.
+// methodLabel bounds the label: a client may send any word as its method.
 func methodLabel(method string) string {
 	switch method {
 	case "GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS":
@@ -49,10 +49,12 @@ func methodLabel(method string) string {
 	return "other"
 }
 
-func (m *metrics) request(method, route string, status int, took time.Duration) {
+func (m *metrics) request(method, route string, status int, took time.Duration, streamed bool) {
 	method = methodLabel(method)
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(method, route).Observe(took.Seconds())
+	if !streamed { // how long someone listened is no measure of ours
+		m.duration.WithLabelValues(method, route).Observe(took.Seconds())
+	}
 }
 
 func (m *metrics) login(err error) {

@@ -31,7 +31,11 @@ const (
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-const identityKey = "hks.identity"
+// Keys of what middleware leaves in a gin.Context.
+const (
+	identityKey = "hks.identity"
+	streamKey   = "hks.stream"
+)
 
 // observe logs and counts each request, and turns a panic into an internal
 // error. It never looks at bodies, cookies, tokens or query strings.
@@ -39,7 +43,7 @@ func (s *Server) observe(c *gin.Context) {
 	begin := s.cfg.Now()
 	defer func() {
 		took := s.cfg.Now().Sub(begin)
-		s.metrics.request(c.Request.Method, routeOf(c), c.Writer.Status(), took)
+		s.metrics.request(c.Request.Method, routeOf(c), c.Writer.Status(), took, c.GetBool(streamKey))
 		s.logRequest(c, took)
 	}()
 	defer func() {
@@ -145,39 +149,69 @@ func identityOf(c *gin.Context) agent.Identity {
 	return identity
 }
 
+// setDeadlines bounds every request; those of a longer shape move them. A
+// connection that is used again would otherwise keep those of the last one.
+func setDeadlines(c *gin.Context) error {
+	at := time.Now().Add(plainTimeout + stallTimeout) // the clock of the kernel, not of Config
+	return moveDeadlines(c, at, at)
+}
+
+func moveDeadlines(c *gin.Context, read, write time.Time) error {
+	control := http.NewResponseController(c.Writer)
+	err := errors.Join(control.SetReadDeadline(read), control.SetWriteDeadline(write))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("setting a connection's deadlines: %w", err)
+	}
+	return nil
+}
+
 // bound sets the limits of time and size.
 func (s *Server) bound(kind shape) func(*gin.Context) error {
-	return func(c *gin.Context) error {
-		control := http.NewResponseController(c.Writer)
-		limit, timeout := int64(maxBody), plainTimeout
-		read, write := time.Now().Add(plainTimeout+stallTimeout), time.Now().Add(plainTimeout+stallTimeout)
-		switch kind {
-		case plain:
-		case stream: // writes have deadlines of their own
-			limit, timeout, read = 0, 0, time.Time{}
-		case upload: // reads have deadlines of their own
-			limit, timeout, write = maxImageBody, imageTimeout, time.Now().Add(imageTimeout+stallTimeout)
+	switch kind {
+	case stream: // each batch has a deadline of its own
+		return func(c *gin.Context) error {
+			return errors.Join(limitBody(c, 0), moveDeadlines(c, time.Time{}, time.Time{}))
 		}
-		if c.Request.ContentLength > limit {
-			return &http.MaxBytesError{Limit: limit}
-		}
-		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
-		if err := errors.Join(control.SetReadDeadline(read), control.SetWriteDeadline(write)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return fmt.Errorf("setting deadlines: %w", err)
-		}
-		if timeout == 0 {
+	case upload: // each read has a deadline of its own
+		return func(c *gin.Context) error {
+			end := time.Now().Add(imageTimeout + stallTimeout)
+			if err := errors.Join(limitBody(c, maxImageBody), moveDeadlines(c, end, end)); err != nil {
+				return err
+			}
+			nextWithin(c, imageTimeout)
 			return nil
 		}
-		before := c.Request
-		ctx, cancel := context.WithTimeout(before.Context(), timeout)
-		defer func() {
-			cancel()
-			c.Request = before // so that a client that left is told from a deadline
-		}()
-		c.Request = before.WithContext(ctx)
-		c.Next() // here, so that cancel waits for the handler
-		return nil
+	default:
+		return func(c *gin.Context) error {
+			if err := limitBody(c, maxBody); err != nil {
+				return err
+			}
+			nextWithin(c, plainTimeout)
+			return nil
+		}
 	}
+}
+
+func limitBody(c *gin.Context, limit int64) error {
+	if c.Request.ContentLength > limit {
+		return &http.MaxBytesError{Limit: limit}
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
+	return nil
+}
+
+// nextWithin runs the handlers that follow under a deadline. The request has
+// its own context back afterwards, so that a client that left is told from a
+// deadline.
+func nextWithin(c *gin.Context, timeout time.Duration) {
+	before := c.Request
+	ctx, cancel := context.WithTimeout(before.Context(), timeout)
+	defer func() {
+		cancel()
+		c.Request = before
+	}()
+	c.Request = before.WithContext(ctx)
+	c.Next()
 }
 
 // elsewhere answers what is not in the table: the screens, or that there is

@@ -87,7 +87,7 @@ func (s *Server) newEngine() *gin.Engine {
 	engine := gin.New()
 	engine.RedirectTrailingSlash = false
 	engine.ForwardedByClientIP = false // nobody stands in front of us
-	engine.Use(s.observe, s.answerErrors, guard(s.secure), guard(s.checkHost), guard(newCrossOrigin().check))
+	engine.Use(s.observe, s.answerErrors, guard(setDeadlines), guard(s.secure), guard(s.checkHost), guard(newCrossOrigin().check))
 	for _, r := range s.routes() {
 		engine.Handle(r.method, r.path, guard(s.admit(r.access)), guard(s.bound(r.shape)), guard(r.handle))
 	}

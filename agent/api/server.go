@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	life, endLife := context.WithCancel(context.Background())
 	s := &Server{
-		cfg: cfg, auth: newAuth(cfg.Identities, cfg.Log, cfg.Now), metrics: metrics,
+		cfg: cfg, auth: newAuth(cfg.Identities, cfg.Journal.warnOwner, cfg.Log, cfg.Now), metrics: metrics,
 		names:   newNames(cfg.Settings, cfg.Now),
 		uploads: make(chan struct{}, maxUploads),
 		streams: make(chan struct{}, maxStreams),
@@ -165,13 +166,13 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // done, and closes the listeners. Stopping twice is fine.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	idle := !s.started || s.stopped
+	s.stopped = true
+	s.mu.Unlock()
 	s.endLife()
-	if !s.started || s.stopped {
-		s.stopped = true
+	if idle {
 		return nil
 	}
-	s.stopped = true
 	err := errors.Join(shutdown(ctx, s.remote), shutdown(ctx, s.local), s.socket.Close())
 	s.work.Wait()
 	if err != nil {
@@ -205,11 +206,14 @@ func (s *Server) Addr() net.Addr {
 
 // URL is the address to open in a browser, known after Start.
 func (s *Server) URL() string {
-	_, port, err := net.SplitHostPort(s.Addr().String())
+	host, port, err := net.SplitHostPort(s.Addr().String())
 	if err != nil {
-		port = "443"
+		return "https://" + s.names.primary()
 	}
-	return "https://" + net.JoinHostPort(s.names.primary(), port)
+	if ip, err := netip.ParseAddr(host); err != nil || ip.IsUnspecified() || ip.IsLoopback() {
+		host = s.names.primary() // else it listens on that one address only
+	}
+	return "https://" + net.JoinHostPort(host, port)
 }
 
 func (s *Server) info(ctx context.Context) (agent.Info, error) {

@@ -47,6 +47,7 @@ func (s *Server) openStream(c *gin.Context) (*eventStream, error) {
 			<-s.streams
 		},
 	}
+	c.Set(streamKey, true)
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("X-Accel-Buffering", "no")
 	c.Status(http.StatusOK)

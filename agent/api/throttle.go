@@ -23,6 +23,7 @@ const (
 	longestLockout  = 15 * time.Minute
 	maxAddresses    = 4096
 	forgetAddresses = time.Hour
+	warnEvery       = time.Minute // so that who guesses can't fill the activity list
 )
 
 // throttle slows down whoever guesses.
@@ -32,6 +33,7 @@ type throttle struct {
 	mu        sync.Mutex // guards what follows
 	global    *rate.Limiter
 	addresses map[string]*attempts
+	warned    time.Time // when failed last asked for a warning
 }
 
 type attempts struct {
@@ -68,16 +70,24 @@ func (t *throttle) begin(address string) error {
 	return nil
 }
 
-// failed counts a wrong attempt.
-func (t *throttle) failed(address string) {
+// failed counts a wrong attempt. It tells whether people should be warned:
+// someone is locked out, and they were not warned a moment ago.
+func (t *throttle) failed(address string) (warn bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	from := t.attempts(address, now)
 	from.failures++
-	if over := from.failures - freeFailures; over >= 0 {
-		from.locked = now.Add(min(longestLockout, firstLockout<<min(over, 10)))
+	over := from.failures - freeFailures
+	if over < 0 {
+		return false
 	}
+	from.locked = now.Add(min(longestLockout, firstLockout<<min(over, 10)))
+	if now.Sub(t.warned) < warnEvery {
+		return false
+	}
+	t.warned = now
+	return true
 }
 
 // succeeded forgets what was counted against address.
