@@ -104,7 +104,7 @@ func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollou
 	if errors.Is(err, context.Canceled) {
 		return false, err
 	}
-	t := &trouble{kind: troubleImage, code: agent.CodeImagePull, message: "the image can't be found: " + noteOf(err).reason, fix: noteOf(err).fix}
+	t := &trouble{kind: troubleImage, code: agent.CodeImagePull, message: noteOf(err).reason, fix: noteOf(err).fix}
 	switch agent.CodeOf(err) {
 	case agent.CodeNotFound, agent.CodeImagePull, agent.CodeInvalidImage, agent.CodeForbidden:
 		return true, w.fail(ctx, state, r, t, place{})
