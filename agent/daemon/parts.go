@@ -1,0 +1,231 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/aiops"
+	"hks.dev/hks/agent/api"
+	"hks.dev/hks/agent/app"
+	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/hosts"
+	"hks.dev/hks/agent/k3s"
+	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/plan"
+	"hks.dev/hks/agent/registry"
+	"hks.dev/hks/agent/store"
+	"hks.dev/hks/agent/workspace"
+	"hks.dev/hks/ui"
+)
+
+// firstPlan is the plan of a new appliance.
+const firstPlan = "hobby"
+
+// parts is everything the agent is made of.
+type parts struct {
+	store     *store.Store
+	registry  *registry.Registry
+	gateway   supervised
+	engine    *k3s.Engine
+	k3s       supervised
+	boot      *boot
+	workspace *workspace.Manager
+	apps      *app.Manager
+	sampler   *aiops.Sampler
+	names     *names
+	api       *api.Server
+}
+
+// build makes the parts, lowest floor first.
+func build(cfg Config) (*parts, error) {
+	settings, paths := cfg.Settings, cfg.Settings.Paths()
+	p := &parts{}
+	key, err := loadKey(paths.State("secret.key"))
+	if err != nil {
+		return nil, err
+	}
+	if p.store, err = store.New(store.Config{Path: paths.State("hks.db"), Key: key}); err != nil {
+		return nil, err
+	}
+	hub := api.NewHub(api.HubConfig{})
+	journal := api.NewJournal(p.store, hub, cfg.Log)
+	if p.registry, err = registry.New(registry.Config{Dir: paths.State("registry"), Listen: settings.Registry.Listen, Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	s, err := newSupervisor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if p.gateway, err = s.gateway(); err != nil {
+		return nil, err
+	}
+	gateway := newGatewayClient(paths.GatewaySocket())
+	system := &system{registry: p.registry, gateway: gateway}
+	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }); err != nil {
+		return nil, err
+	}
+	p.boot = newBoot(bootConfig{
+		Engine: p.engine, Registry: p.registry, Log: cfg.Log,
+		AgentFile: paths.AgentKubeconfig(), GatewayFile: paths.GatewayKubeconfig(),
+		OnChange: func() { hub.Publish("system", "cluster", nil) },
+	})
+	system.engine, system.boot, system.runner = p.engine, p.boot, p.gateway
+
+	cluster, err := kube.NewDeferred(kube.Config{Kubeconfig: paths.AgentKubeconfig()})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.buildWorkloads(cfg, cluster, hub, journal); err != nil {
+		return nil, err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.api, err = api.New(api.Config{
+		Settings: settings, Version: cfg.Version,
+		Identities: p.store, Journal: journal, Hub: hub,
+		Workspaces: p.workspace, Apps: p.apps, Series: p.sampler, Images: p.registry,
+		System: system, RootCA: gateway, UI: ui.Handler(),
+		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// buildWorkloads makes floor 2.
+func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, journal *api.Journal) error {
+	plans, err := plan.New()
+	if err != nil {
+		return err
+	}
+	p.workspace, err = workspace.New(workspace.Config{
+		Cluster: cluster, Store: p.store, Plans: plans, Plan: firstPlan,
+		Occupant: workspace.OccupantFunc(p.store.HasApps),
+		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	p.sampler, err = aiops.New(aiops.Config{
+		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	route, port, err := routeOf(cfg.Settings.Gateway)
+	if err != nil {
+		return err
+	}
+	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
+	p.apps, err = app.New(app.Config{
+		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler,
+		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
+		Domain: cfg.Settings.Domain, Port: port, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	p.names.list = p.apps.Hosts
+	return nil
+}
+
+// routeOf is how this machine reaches its own gateway, and the port that URLs
+// show when it is not the usual one.
+func routeOf(gateway config.Gateway) (*app.Route, int, error) {
+	var at [2]string
+	var port int
+	for i, address := range []string{gateway.HTTP, gateway.HTTPS} {
+		host, number, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, 0, fmt.Errorf("the gateway's address: %w", err)
+		}
+		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+			host = "127.0.0.1"
+		}
+		at[i] = net.JoinHostPort(host, number)
+		if port, err = net.LookupPort("tcp", number); err != nil {
+			return nil, 0, fmt.Errorf("the gateway's port: %w", err)
+		}
+	}
+	if port == 443 {
+		port = 0
+	}
+	route, err := app.NewRoute(app.RouteConfig{HTTP: at[0], HTTPS: at[1]})
+	return route, port, err
+}
+
+// components lists the parts in the order of their start.
+func (p *parts) components() []component {
+	return []component{
+		{"the database", p.store.Open, func(context.Context) error { return p.store.Close() }},
+		{"the image registry", p.registry.Start, p.registry.Stop},
+		// The gateway comes before the cluster: it serves from what it knew.
+		{"the gateway", p.gateway.Start, p.gateway.Detach},
+		{"the engine", p.boot.Start, func(ctx context.Context) error {
+			err := p.boot.Stop(ctx)
+			p.engine.Detach()
+			if detached := p.k3s.Detach(ctx); detached != nil {
+				return detached
+			}
+			return err
+		}},
+		{"the workspace", p.workspace.Start, p.workspace.Stop},
+		{"host names", p.names.Start, p.names.Stop},
+		{"the apps", p.apps.Start, p.apps.Stop},
+		{"the sampler", p.sampler.Start, p.sampler.Stop},
+		{"the API", p.api.Start, p.api.Stop},
+	}
+}
+
+// system tells the state of the appliance's own parts.
+type system struct {
+	engine   *k3s.Engine
+	boot     *boot
+	registry *registry.Registry
+	gateway  *gatewayClient
+	runner   supervised // of the gateway
+}
+
+// lookWithin bounds a look at everything.
+const lookWithin = 5 * time.Second
+
+// System looks at every part.
+func (s *system) System(ctx context.Context) agent.System {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	health := s.engine.Health()
+	engine := agent.Part{Name: "engine", Healthy: health.State == k3s.StateReady, Version: health.Version, Message: health.Message}
+	if !engine.Healthy && engine.Message == "" {
+		engine.Message = string(health.State)
+	}
+	return agent.System{Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart()}}
+}
+
+func (s *system) gatewayPart(ctx context.Context) agent.Part {
+	err := s.gateway.Healthy(ctx)
+	if err == nil {
+		return agent.Part{Name: "gateway", Healthy: true}
+	}
+	part := agent.Part{Name: "gateway", Message: err.Error()}
+	if state, failed := s.runner.State(ctx); failed == nil && !state.Running {
+		part.Message = "it does not run: " + state.LastExit
+		if last := s.runner.Tail(ctx, 1); len(last) > 0 {
+			part.Message += " (" + last[0] + ")"
+		}
+	}
+	return part
+}
+
+func (s *system) registryPart() agent.Part {
+	if err := s.registry.Healthy(); err != nil {
+		return agent.Part{Name: "registry", Message: err.Error()}
+	}
+	return agent.Part{Name: "registry", Healthy: true}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"k8s.io/klog/v2"
+
+	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/daemon"
+	"hks.dev/hks/agent/systemd"
+)
+
+// run reads the settings and runs the agent until ctx ends.
+func run(ctx context.Context, root string) error {
+	settings, err := config.Load(root, os.Getenv)
+	if err != nil {
+		return err
+	}
+	log := logger(os.Stderr, settings.Log)
+	klog.SetSlogLogger(log.With("from", "client-go")) // process-wide, as klog is
+	notifier, err := systemd.NewNotifier(os.Getenv, os.Getpid())
+	if err != nil {
+		return err
+	}
+	d, err := daemon.New(daemon.Config{Settings: settings, Version: version, Log: log, Environ: os.Environ(), Notifier: notifier})
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+// logger writes the process's own log as the settings ask.
+func logger(to io.Writer, cfg config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
