@@ -52,8 +52,9 @@ func badJSON(err error) error {
 		message = "it ends too early"
 	}
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		details["field"] = mismatch.Field
-		message = fmt.Sprintf("%s must be a %s, not a %s", mismatch.Field, mismatch.Type, mismatch.Value)
+		field := mismatch.Field[strings.LastIndex(mismatch.Field, ".")+1:] // embedded structs show by their Go names
+		details["field"] = field
+		message = fmt.Sprintf("%q must be a %s, not a %s", field, mismatch.Type, mismatch.Value)
 	}
 	if field, ok := strings.CutPrefix(message, "unknown field "); ok {
 		details["field"] = strings.Trim(field, `"`)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -36,12 +37,19 @@ func (s *Server) postImage(c *gin.Context) error {
 	body := &movingBody{body: c.Request.Body, control: http.NewResponseController(c.Writer)}
 	images, err := s.cfg.Images.Load(c.Request.Context(), body)
 	if body.failed != nil {
-		err = body.failed // the archive is cut short because of it
+		return brokenUpload(body.failed) // whatever Load made of an archive that was cut short
 	}
 	if err != nil {
 		return err
 	}
 	return answerList(c, http.StatusCreated, images)
+}
+
+func brokenUpload(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return err
+	}
+	return &agent.Error{Code: agent.CodeInvalid, Message: "the upload broke off: " + err.Error(), Fix: "send it again", Cause: err}
 }
 
 // movingBody reads a large body as long as it moves. At its end the deadline
@@ -53,20 +61,27 @@ type movingBody struct {
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {
-	if err := b.control.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
-		return 0, b.fail(fmt.Errorf("setting an upload's deadline: %w", err))
+	if err := b.deadline(time.Now().Add(stallTimeout)); err != nil {
+		return 0, b.fail(err)
 	}
 	n, err := b.body.Read(p)
 	if err == nil {
 		return n, nil
 	}
 	if err == io.EOF { //nolint:errorlint // io.Reader promises it bare
-		if err := b.control.SetReadDeadline(time.Time{}); err != nil {
-			return n, b.fail(fmt.Errorf("lifting an upload's deadline: %w", err))
+		if err := b.deadline(time.Time{}); err != nil {
+			return n, b.fail(err)
 		}
 		return n, io.EOF
 	}
 	return n, b.fail(err)
+}
+
+func (b *movingBody) deadline(at time.Time) error {
+	if err := b.control.SetReadDeadline(at); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("setting an upload's deadline: %w", err)
+	}
+	return nil
 }
 
 func (b *movingBody) fail(err error) error {
