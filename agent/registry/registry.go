@@ -1,0 +1,226 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+
+	"hks.dev/hks/agent"
+)
+
+// Config says where the registry is and what it may take.
+type Config struct {
+	Dir       string   // images, certificate and password
+	Listen    string   // address:port
+	Advertise string   // host or address under which nodes reach it; default 127.0.0.1
+	Hosts     []string // further names and addresses for the certificate
+
+	MaxArchive int64 // bytes of one archive, unpacked; default 4 GiB
+	MinFree    int64 // bytes that stay free on the disk; default 1 GiB
+	// FreeSpace tells what is free below a folder; default asks the kernel.
+	FreeSpace func(dir string) (int64, error)
+
+	RemoteTimeout time.Duration     // for asking other registries; default 8 s
+	Remote        http.RoundTripper // to other registries; default that of go-containerregistry
+
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// Registry is the running registry. It is safe for concurrent use.
+type Registry struct {
+	cfg     Config
+	loading chan struct{} // holds one token: one archive at a time
+
+	mu      sync.Mutex // guards what follows
+	images  distribution.Namespace
+	app     *handlers.App
+	server  *http.Server
+	address string
+	secrets credentials
+	served  chan struct{}
+}
+
+// New checks the settings.
+func New(cfg Config) (*Registry, error) {
+	if cfg.Dir == "" || cfg.Listen == "" {
+		return nil, errors.New("the registry needs a folder and an address")
+	}
+	if cfg.FreeSpace == nil {
+		cfg.FreeSpace = freeSpace
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Advertise = cmp.Or(cfg.Advertise, "127.0.0.1")
+	cfg.MaxArchive = cmp.Or(cfg.MaxArchive, 4<<30)
+	cfg.MinFree = cmp.Or(cfg.MinFree, 1<<30)
+	cfg.RemoteTimeout = cmp.Or(cfg.RemoteTimeout, 8*time.Second)
+	return &Registry{cfg: cfg, loading: make(chan struct{}, 1)}, nil
+}
+
+// Start makes what the first start needs, takes away what an interrupted
+// upload left, and serves.
+func (r *Registry) Start(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.server != nil {
+		return nil
+	}
+	// An unfinished archive is of no use to anyone.
+	if err := os.RemoveAll(r.incoming()); err != nil {
+		return fmt.Errorf("clearing unfinished uploads: %w", err)
+	}
+	for _, dir := range []string{r.cfg.Dir, r.incoming(), r.data()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making the registry's folder: %w", err)
+		}
+	}
+	secrets, err := loadCredentials(filepath.Join(r.cfg.Dir, "credentials.json"))
+	if err != nil {
+		return err
+	}
+	certificate, err := r.certificate()
+	if err != nil {
+		return err
+	}
+	if err := r.openStorage(); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.cfg.Listen)
+	if err != nil {
+		return listenError(r.cfg.Listen, err)
+	}
+	r.secrets, r.address = secrets, listener.Addr().String()
+	r.server = &http.Server{
+		Handler:           secrets.guard(r.app),
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(r.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	r.served = make(chan struct{})
+	go func(server *http.Server, served chan struct{}) {
+		defer close(served)
+		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			r.cfg.Log.Error("the registry ended", "error", err)
+		}
+	}(r.server, r.served)
+	return nil
+}
+
+// openStorage opens the images' folder, for the network and for ourselves.
+func (r *Registry) openStorage() (err error) {
+	quiet(r.cfg.Log)
+	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: r.data(), MaxThreads: 100})
+	background := context.Background()
+	uploads, failures := storage.PurgeUploads(background, driver, r.cfg.Now(), true)
+	if len(uploads)+len(failures) > 0 {
+		r.cfg.Log.Info("removed interrupted uploads", "count", len(uploads), "failed", len(failures))
+	}
+	r.images, err = storage.NewRegistry(background, driver, storage.EnableDelete)
+	if err != nil {
+		return fmt.Errorf("opening the images' folder: %w", err)
+	}
+	settings := &configuration.Configuration{Storage: configuration.Storage{
+		"filesystem": {"rootdirectory": r.data()},
+		"delete":     {"enabled": true},
+		"redirect":   {"disable": true},
+		// Done above, at each start, without a goroutine of its own.
+		"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
+	}}
+	settings.HTTP.RelativeURLs = true
+	settings.HTTP.Secret = rand32() // of half-done uploads, which a restart ends
+	// It reports a wrong setting by panicking; these are ours and right.
+	r.app = handlers.NewApp(background, settings)
+	return nil
+}
+
+// Stop lets requests end, as long as ctx allows. Stopping twice is fine.
+func (r *Registry) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.server == nil {
+		return nil
+	}
+	err := r.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("waiting for the registry's requests: %w", err), r.server.Close())
+	}
+	<-r.served
+	err = errors.Join(err, r.app.Shutdown())
+	r.server = nil
+	return err
+}
+
+// Mirror is how nodes reach the registry; k3s's registries.yaml says it to
+// them.
+type Mirror struct {
+	Host               string // in image names
+	Endpoint           string // URL
+	CAFile             string
+	Username, Password string
+}
+
+// Mirror returns how nodes reach the registry; it must have been started.
+func (r *Registry) Mirror() Mirror {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, port, _ := net.SplitHostPort(r.address) // empty before the start
+	return Mirror{
+		Host:     agent.RegistryHost,
+		Endpoint: "https://" + net.JoinHostPort(r.cfg.Advertise, port),
+		CAFile:   r.caFile(),
+		Username: r.secrets.Username, Password: r.secrets.Password,
+	}
+}
+
+var errNotStarted = errors.New("the image registry has not been started")
+
+// namespace returns the images; an error before the start.
+func (r *Registry) namespace() (distribution.Namespace, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.images == nil {
+		return nil, errNotStarted
+	}
+	return r.images, nil
+}
+
+func (r *Registry) data() string     { return filepath.Join(r.cfg.Dir, "data") }
+func (r *Registry) incoming() string { return filepath.Join(r.cfg.Dir, "incoming") }
+
+func listenError(address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return agent.Errorf(agent.CodeConflict, "stop the program that listens there, or set registry.listen in config.yaml",
+			"the image registry can't listen on %s: the port is in use (%w)", address, err)
+	}
+	return fmt.Errorf("listening for the image registry on %s: %w", address, err)
+}
+
+func freeSpace(dir string) (int64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("asking for free space: %w", err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil //nolint:gosec // below 2^63
+}
