@@ -118,7 +118,7 @@ func (c *Client) describe(err error) (message, fix string) {
 		return fmt.Sprintf("the certificate of %s is not one that this machine trusts: %s", c.where, certificateReason(err)),
 			"trust it by its fingerprint: hks login " + c.where
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return fmt.Sprintf("what answers at %s does not speak TLS", c.where), "check the port; the API listens on 8443 unless api.listen says otherwise"
 	}
 	switch {
