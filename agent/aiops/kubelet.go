@@ -78,7 +78,7 @@ func (k Kubelets) pods(ctx context.Context, namespace string) (map[string]*corev
 
 func (k Kubelets) summary(ctx context.Context, node string) (*stats.Summary, error) {
 	data, err := k.Cluster.CoreV1().RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").
-		Suffix("stats/summary").Do(ctx).Raw()
+		Suffix("stats/summary").Param("only_cpu_and_memory", "true").Do(ctx).Raw()
 	if err != nil {
 		return nil, fmt.Errorf("asking node %s for its figures: %w", node, err)
 	}
@@ -97,21 +97,23 @@ func read(summary *stats.Summary, pods map[string]*corev1.Pod) []Sample {
 		if !ok || pod.Namespace != s.PodRef.Namespace || string(pod.UID) != s.PodRef.UID {
 			continue
 		}
-		usage := agent.Usage{SampledAt: summary.Node.StartTime.Time}
+		sample := Sample{
+			Namespace: pod.Namespace, Pod: pod.Name, UID: string(pod.UID),
+			App: pod.Labels[agent.LabelApp], Environment: agent.Environment(pod.Labels[agent.LabelEnvironment]),
+		}
+		usage := &sample.Usage
 		usage.CPULimit, usage.MemoryLimit = limits(pod)
 		if s.CPU != nil && s.CPU.UsageNanoCores != nil {
-			usage.CPU = float64(*s.CPU.UsageNanoCores) / 1e9
-			usage.SampledAt = s.CPU.Time.Time
+			usage.CPU, usage.SampledAt = float64(*s.CPU.UsageNanoCores)/1e9, s.CPU.Time.Time
+		}
+		if s.CPU != nil && s.CPU.UsageCoreNanoSeconds != nil {
+			sample.Spent, sample.SpentAt = time.Duration(min(*s.CPU.UsageCoreNanoSeconds, 1<<62)), s.CPU.Time.Time //nolint:gosec // bounded
 		}
 		if s.Memory != nil && s.Memory.WorkingSetBytes != nil {
-			usage.Memory = int64(min(*s.Memory.WorkingSetBytes, 1<<62))
+			usage.Memory = int64(min(*s.Memory.WorkingSetBytes, 1<<62)) //nolint:gosec // bounded
 			usage.SampledAt = later(usage.SampledAt, s.Memory.Time.Time)
 		}
-		samples = append(samples, Sample{
-			Namespace: pod.Namespace, Pod: pod.Name,
-			App: pod.Labels[agent.LabelApp], Environment: agent.Environment(pod.Labels[agent.LabelEnvironment]),
-			Usage: usage,
-		})
+		samples = append(samples, sample)
 	}
 	return samples
 }

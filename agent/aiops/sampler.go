@@ -26,6 +26,12 @@ type Sample struct {
 	App            string
 	Environment    agent.Environment
 	Usage          agent.Usage
+
+	// UID tells a pod from a later one of the same name; Spent is the CPU time
+	// that it has used in all, as of SpentAt. Zero when not known.
+	UID     string
+	Spent   time.Duration
+	SpentAt time.Time
 }
 
 // Source takes one sample of every pod of every app.
@@ -46,7 +52,7 @@ type Sampler struct {
 
 	mu   sync.Mutex // guards what follows
 	apps map[appKey]*ring
-	pods map[podKey]agent.Usage
+	pods map[podKey]Sample
 	away bool // the last sample failed; told once
 
 	life sync.Mutex // guards stop and done
@@ -69,7 +75,7 @@ func New(cfg Config) (*Sampler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Sampler{cfg: cfg, apps: map[appKey]*ring{}, pods: map[podKey]agent.Usage{}}, nil
+	return &Sampler{cfg: cfg, apps: map[appKey]*ring{}, pods: map[podKey]Sample{}}, nil
 }
 
 // Start samples in the background until Stop. Starting twice is fine.
@@ -118,7 +124,7 @@ func (s *Sampler) Stop(ctx context.Context) error {
 func (s *Sampler) Usage(namespace, pod string) agent.Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	usage := s.pods[podKey{namespace, pod}]
+	usage := s.pods[podKey{namespace, pod}].Usage
 	if s.cfg.Now().Sub(usage.SampledAt) > staleness {
 		return agent.Usage{}
 	}
@@ -157,15 +163,18 @@ func (s *Sampler) take(ctx context.Context) {
 // add keeps the samples; mu is held.
 func (s *Sampler) add(now time.Time, samples []Sample) {
 	sums := map[appKey]agent.Point{}
-	clear(s.pods)
+	pods := make(map[podKey]Sample, len(samples))
 	for _, sample := range samples {
-		s.pods[podKey{sample.Namespace, sample.Pod}] = sample.Usage
+		at := podKey{sample.Namespace, sample.Pod}
+		sample.Usage.CPU = rate(s.pods[at], sample)
+		pods[at] = sample
 		key := appKey{sample.App, sample.Environment}
 		sum := sums[key]
 		sum.CPU += sample.Usage.CPU
 		sum.Memory += sample.Usage.Memory
 		sums[key] = sum
 	}
+	s.pods = pods
 	for key, sum := range sums {
 		sum.Time = now
 		if s.apps[key] == nil {
@@ -178,4 +187,18 @@ func (s *Sampler) add(now time.Time, samples []Sample) {
 			delete(s.apps, key)
 		}
 	}
+}
+
+// rate is the CPU used between two samples of a pod, in cores: what the
+// kernel counted, divided by the time. Without an earlier sample it is the
+// kubelet's own estimate; with one that is no older, what it was.
+func rate(before, now Sample) float64 {
+	took := now.SpentAt.Sub(before.SpentAt)
+	switch {
+	case before.UID != now.UID || before.SpentAt.IsZero() || now.SpentAt.IsZero() || took < 0 || took > staleness || now.Spent < before.Spent:
+		return now.Usage.CPU
+	case took < time.Second:
+		return before.Usage.CPU
+	}
+	return (now.Spent - before.Spent).Seconds() / took.Seconds()
 }

@@ -111,3 +111,27 @@ func TestReadTakesOnlyKnownPods(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// CPU is what the kernel counted between two samples.
+func TestA16RateIsWhatTheKernelCounted(t *testing.T) {
+	at := time.Unix(1000, 0)
+	sample := func(uid string, after, spent time.Duration, estimate float64) Sample {
+		return Sample{UID: uid, SpentAt: at.Add(after), Spent: spent, Usage: agent.Usage{CPU: estimate}}
+	}
+	tests := map[string]struct {
+		before, now Sample
+		want        float64
+	}{
+		"first sample":          {Sample{}, sample("a", 0, time.Minute, 0.4), 0.4},
+		"half a core":           {sample("a", 0, time.Minute, 9), sample("a", 15*time.Second, time.Minute+7500*time.Millisecond, 9), 0.5},
+		"another pod":           {sample("a", 0, time.Minute, 9), sample("b", 15*time.Second, time.Second, 0.3), 0.3},
+		"container restarted":   {sample("a", 0, time.Minute, 9), sample("a", 15*time.Second, time.Second, 0.3), 0.3},
+		"the kubelet's old one": {sample("a", 0, time.Minute, 0.7), sample("a", 0, time.Minute, 0.1), 0.7},
+		"after a long gap":      {sample("a", 0, time.Minute, 9), sample("a", time.Hour, time.Hour, 0.2), 0.2},
+	}
+	for name, tt := range tests {
+		if got := rate(tt.before, tt.now); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
