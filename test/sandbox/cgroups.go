@@ -15,38 +15,16 @@ import (
 // groups are the sandbox's control groups, one in each hierarchy.
 type groups []string
 
-// hierarchies are the folders of this process's own control groups: a sandbox's are made inside them.
+// hierarchies are the roots of the control group hierarchies. A sandbox's groups are made there, and not inside this
+// process's own, because a kubelet wants one path that is the same in all of them.
 func hierarchies() []string {
-	own := map[string]string{} // controllers -> path
-	data, _ := os.ReadFile("/proc/self/cgroup")
-	for _, line := range strings.Split(string(data), "\n") {
-		if parts := strings.SplitN(line, ":", 3); len(parts) == 3 {
-			for _, c := range strings.Split(parts[1], ",") {
-				own[c] = parts[2]
-			}
-		}
-	}
 	var out []string
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for _, line := range strings.Split(string(mounts), "\n") {
 		left, right, ok := strings.Cut(line, " - ")
 		l, r := strings.Fields(left), strings.Fields(right)
-		if !ok || len(l) < 5 || len(r) < 3 || !strings.HasPrefix(r[0], "cgroup") {
-			continue
-		}
-		path, found := "", r[0] == "cgroup2"
-		if found {
-			path = own[""]
-		}
-		for _, opt := range strings.Split(r[2], ",") {
-			if p, ok := own[opt]; ok && r[0] == "cgroup" {
-				path, found = p, true
-			}
-		}
-		rel, err := filepath.Rel(l[3], path)
-		dir := filepath.Join(l[4], rel)
-		if err == nil && found && !slices.Contains(out, dir) {
-			out = append(out, dir)
+		if ok && len(l) > 4 && len(r) > 0 && strings.HasPrefix(r[0], "cgroup") && !slices.Contains(out, l[4]) {
+			out = append(out, l[4])
 		}
 	}
 	return out

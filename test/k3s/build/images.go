@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -94,7 +95,7 @@ func makeImage(dir string, img image) (v1.Image, error) {
 		return nil, err
 	}
 	cfg = cfg.DeepCopy()
-	cfg.OS, cfg.Architecture = "linux", "amd64"
+	cfg.OS, cfg.Architecture = "linux", runtime.GOARCH
 	cfg.Config.Entrypoint = img.entrypoint
 	cfg.Config.Env = []string{"PATH=/:/usr/sbin:/usr/bin:/sbin:/bin"}
 	if img.entrypoint == nil {

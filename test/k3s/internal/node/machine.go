@@ -36,19 +36,29 @@ func lookAround(wantIP []string) (machine, error) {
 	return m, err
 }
 
-// initCgroup is PID 1's control group: inside a container, or a test's own pid namespace, it isn't the root.
+// initCgroup is PID 1's control group: inside a container, or a test's own pid namespace, it isn't the root. A kubelet
+// needs one path for all hierarchies, so where they differ it is the root.
 func initCgroup() string {
 	data, err := os.ReadFile("/proc/1/cgroup")
 	if err != nil {
 		return "/"
 	}
+	root := ""
 	for _, line := range strings.Split(string(data), "\n") {
 		parts := strings.SplitN(line, ":", 3)
-		if len(parts) == 3 && (parts[1] == "memory" || parts[0] == "0") && parts[2] != "/init.scope" {
-			return filepath.Clean("/" + parts[2])
+		if len(parts) != 3 || strings.HasPrefix(parts[1], "name=") {
+			continue
 		}
+		path := filepath.Clean("/" + strings.TrimSuffix(parts[2], "/init.scope"))
+		if root != "" && path != root {
+			return "/"
+		}
+		root = path
 	}
-	return "/"
+	if root == "" {
+		return "/"
+	}
+	return root
 }
 
 func hasCapability(n uint) bool {

@@ -120,7 +120,8 @@ func (n *Node) writeCNI(cidr string) error {
 	if old, err := os.ReadFile(file); err == nil && string(old) == string(data) {
 		return nil
 	}
-	tmp := filepath.Join(n.agent("etc"), "cni.tmp")
+	// containerd heeds a rename within the folder, and not one into it.
+	tmp := filepath.Join(n.cniDir(), ".10-flannel.tmp")
 	if err := os.WriteFile(tmp, data, 0o644); err != nil {
 		return err
 	}
