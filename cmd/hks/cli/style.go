@@ -46,7 +46,7 @@ func (s style) nth(n int, text string) string {
 // clean takes control characters out of text that others wrote, so that it
 // can't steer the terminal. Colours (SGR sequences) and tabs stay.
 func clean(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) }) {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) {
 		return text
 	}
 	var b strings.Builder
