@@ -18,7 +18,7 @@ const (
 
 // HubConfig is what a hub needs.
 type HubConfig struct {
-	Log *slog.Logger
+	Log *slog.Logger     // default: none
 	Now func() time.Time // default time.Now
 }
 
@@ -46,6 +46,9 @@ type listener struct {
 func NewHub(cfg HubConfig) *Hub {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Hub{cfg: cfg, last: cfg.Now().UnixMicro(), listeners: map[*listener]bool{}}
 }
