@@ -133,5 +133,5 @@ func (c *Cleaner) removeRuncStates(context.Context) error {
 	for _, container := range containers {
 		dirs = append(dirs, filepath.Join("/run/containerd/runc/k8s.io", filepath.Base(container)))
 	}
-	return c.removeTrees(dirs...)
+	return c.RemoveTrees(dirs...)
 }

@@ -155,9 +155,9 @@ func (c *Cleaner) leftMounts(context.Context) ([]string, error) {
 	return left, nil
 }
 
-// removeTrees removes folders with what is in them. A mount inside stays with
+// RemoveTrees removes folders with what is in them. A mount inside stays with
 // its content and is named; a folder that is a mount itself is emptied.
-func (c *Cleaner) removeTrees(dirs ...string) error {
+func (c *Cleaner) RemoveTrees(dirs ...string) error {
 	mounts, err := readMounts()
 	if err != nil {
 		return err

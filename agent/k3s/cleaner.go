@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -67,7 +68,7 @@ func (c *Cleaner) Cleanup(ctx context.Context) error {
 		{"removing sets of addresses", c.removeSets},
 		{"removing packet tables", c.removeTables},
 		{"removing control groups", c.removeCgroups},
-		{"removing the network's state", func(context.Context) error { return c.removeTrees(cniFolder) }},
+		{"removing the network's state", func(context.Context) error { return c.RemoveTrees(cniFolder) }},
 	})
 }
 
@@ -77,7 +78,7 @@ func (c *Cleaner) Purge(ctx context.Context) error {
 	return c.all(ctx, []step{
 		{"removing states of containers", c.removeRuncStates},
 		{"removing k3s's files", func(context.Context) error {
-			return c.removeTrees(c.cfg.DataDir, c.cfg.ConfigDir, runFolder, "/run/flannel", kubeletFolder,
+			return c.RemoveTrees(c.cfg.DataDir, c.cfg.ConfigDir, runFolder, "/run/flannel", kubeletFolder,
 				"/etc/rancher/node", "/var/log/pods", "/var/log/containers")
 		}},
 		{"removing empty folders", func(context.Context) error {
@@ -122,5 +123,8 @@ func removeEmpty(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.Remove(dir)
+	if err := os.Remove(dir); err != nil && !errors.Is(err, syscall.EBUSY) { // busy is a mount
+		return err
+	}
+	return nil
 }

@@ -11,6 +11,13 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 )
 
+// The names of hks's services.
+const (
+	AgentUnit   = "hks-agent.service"
+	GatewayUnit = "hks-gateway.service"
+	K3sUnit     = "hks-k3s.service"
+)
+
 // Unit describes a service.
 type Unit struct {
 	Name        string // such as hks-k3s.service

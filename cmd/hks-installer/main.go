@@ -1,0 +1,29 @@
+// Command hks-installer changes the machine: it brings the appliance up,
+// takes it down again and removes it.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"hks.dev/hks/installer"
+)
+
+var version = "dev" // set by the linker
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return installer.Run(ctx, installer.Config{
+		Args:    os.Args[1:],
+		In:      os.Stdin,
+		Out:     os.Stdout,
+		Err:     os.Stderr,
+		Environ: os.Environ(),
+		Version: version,
+	})
+}

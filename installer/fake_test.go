@@ -1,0 +1,100 @@
+package installer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/client"
+	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/process"
+)
+
+// The test binary is also the programs that are installed: it is one when it
+// is called by its name.
+func TestMain(m *testing.M) {
+	var err error
+	switch filepath.Base(os.Args[0]) {
+	case "hks-agent":
+		err = fakeAgent()
+	case "k3s", "hks-gateway":
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, syscall.SIGTERM)
+		<-stop
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+// fakeAgent starts a k3s and a gateway that outlive it, and answers the four
+// questions of an installer. The domain says how it behaves.
+func fakeAgent() error {
+	if len(os.Args) != 3 || os.Args[1] != "--root" {
+		return fmt.Errorf("unexpected arguments %q", os.Args[1:])
+	}
+	settings, err := config.Load(os.Args[2], func(string) string { return "" })
+	if err != nil {
+		return err
+	}
+	if settings.Domain == "broken.example" {
+		return fmt.Errorf("the flux valve is stuck")
+	}
+	paths := settings.Paths()
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	for _, name := range []string{"k3s", "gateway"} {
+		program := map[string]string{"k3s": "k3s", "gateway": "hks-gateway"}[name]
+		r, err := process.New(process.Config{
+			Name: name, Command: []string{paths.Bin(program), "server"}, PIDFile: paths.Run(name + ".pid"),
+			Log: process.Log{Path: paths.Logs(name + ".log")},
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.Start(ctx); err != nil {
+			return err
+		}
+	}
+	_ = os.Remove(paths.AgentSocket()) // of an agent that was killed
+	listener, err := net.Listen("unix", paths.AgentSocket())
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	mux := http.NewServeMux()
+	answer := func(pattern string, value func() any) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(value())
+		})
+	}
+	answer("GET /api/system", func() any {
+		healthy := time.Since(began) > time.Second && settings.Domain != "slow.example"
+		part := agent.Part{Name: "engine", Healthy: healthy, Version: "v1.36.2+k3s1"}
+		if !healthy {
+			part.Message = "waiting for the node box"
+		}
+		return agent.System{Parts: []agent.Part{part}}
+	})
+	answer("GET /api/info", func() any {
+		return agent.Info{Fingerprint: "SHA256:ab12", SetUp: settings.Domain == "owned.example"}
+	})
+	answer("POST /api/setup-link", func() any {
+		return client.SetupLink{URL: "https://localhost:8443/setup?token=once", ExpiresAt: time.Now().Add(time.Hour)}
+	})
+	go func() { <-ctx.Done(); os.Exit(0) }()
+	return http.Serve(listener, mux)
+}

@@ -1,0 +1,187 @@
+package installer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hks.dev/hks/agent"
+)
+
+// errNotRoot is what everyone but root gets to hear.
+var errNotRoot = &preflightError{&agent.Error{
+	Code: agent.CodeForbidden, Message: "this needs root: it changes mounts, interfaces and packet rules", Fix: "run it as root, for example with sudo",
+}}
+
+// Level says how bad a finding is.
+type Level string
+
+// The levels.
+const (
+	OK      Level = "ok"
+	Warning Level = "warning"
+	Block   Level = "block"
+)
+
+// Finding is the outcome of one check of the machine.
+type Finding struct {
+	Check   string `json:"check"`
+	Level   Level  `json:"level"`
+	Message string `json:"message"`       // what was seen
+	Fix     string `json:"fix,omitempty"` // what to do about it
+}
+
+// preflightError says that the machine is not fit and nothing was changed.
+type preflightError struct{ what *agent.Error }
+
+func (e *preflightError) Error() string { return e.what.Message }
+func (e *preflightError) Unwrap() error { return e.what }
+
+// probe is one check of the machine.
+type probe struct {
+	name string
+	run  func(context.Context) (Finding, error)
+}
+
+// preflight checks the machine and changes nothing.
+func (m *machine) preflight(ctx context.Context) []Finding {
+	own, err := m.ownPIDs(ctx)
+	if err != nil {
+		return []Finding{{Check: "hks", Level: Block, Message: err.Error()}}
+	}
+	probes := []probe{
+		{"root", m.probeRoot},
+		{"commands", m.probeCommands},
+		{"cgroups", m.probeCgroups},
+		{"overlay", m.probeOverlay},
+		{"memory", m.probeMemory},
+		{"disk", m.probeDisk},
+		{"host name", m.probeHostName},
+		{"other clusters", func(context.Context) (Finding, error) { return m.probeClusters(own) }},
+		{"paths", m.probePaths},
+	}
+	for _, p := range m.ports() {
+		probes = append(probes, probe{fmt.Sprintf("port %d", p.number), func(context.Context) (Finding, error) { return m.probePort(p, own) }})
+	}
+	var findings []Finding
+	for _, p := range probes {
+		f, err := p.run(ctx)
+		if err != nil {
+			f = Finding{Level: Warning, Message: "could not be checked: " + err.Error()}
+		}
+		f.Check = p.name
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// checkMachine is the preflight of verbs that change things: it prints what is
+// amiss, and refuses what blocks.
+func (m *machine) checkMachine(ctx context.Context) error {
+	findings := m.preflight(ctx)
+	for _, f := range findings {
+		if f.Level == Warning {
+			m.say("warning: %s: %s", f.Check, f.Message)
+			if f.Fix != "" {
+				m.say("  fix: %s", f.Fix)
+			}
+		}
+	}
+	return blocking(findings)
+}
+
+// blocking makes one error of the findings that block.
+func blocking(findings []Finding) error {
+	var messages, fixes []string
+	for _, f := range findings {
+		if f.Level == Block {
+			messages = append(messages, f.Message)
+			if f.Fix != "" && !slices.Contains(fixes, f.Fix) {
+				fixes = append(fixes, f.Fix)
+			}
+		}
+	}
+	switch len(messages) {
+	case 0:
+		return nil
+	case 1:
+		return &preflightError{&agent.Error{Code: agent.CodeConflict, Message: messages[0] + "; nothing was changed", Fix: strings.Join(fixes, "")}}
+	}
+	return &preflightError{&agent.Error{
+		Code:    agent.CodeConflict,
+		Message: "this machine can't run hks yet; nothing was changed:\n  " + strings.Join(messages, "\n  "),
+		Fix:     strings.Join(fixes, "\n     "),
+	}}
+}
+
+func printFindings(w io.Writer, findings []Finding) {
+	for _, f := range findings {
+		fmt.Fprintf(w, "%-8s %-15s %s\n", f.Level, f.Check, f.Message)
+		if f.Fix != "" && f.Level != OK {
+			fmt.Fprintf(w, "%-8s %-15s fix: %s\n", "", "", f.Fix)
+		}
+	}
+}
+
+// port is one that the appliance listens on.
+type port struct {
+	number int
+	what   string
+	key    string // of the settings, where it can be changed
+}
+
+func (m *machine) ports() []port {
+	s := m.settings
+	var list []port
+	for _, p := range []struct{ address, what, key string }{
+		{s.Gateway.HTTP, "the gateway (HTTP)", "gateway.http"}, {s.Gateway.HTTPS, "the gateway (HTTPS)", "gateway.https"},
+		{s.API.Listen, "the API and UI", "api.listen"}, {s.Registry.Listen, "the image registry", "registry.listen"},
+	} {
+		_, text, err := net.SplitHostPort(p.address)
+		if err != nil {
+			continue // can't be: the settings were checked
+		}
+		if number, err := net.LookupPort("tcp", text); err == nil && number != 0 {
+			list = append(list, port{number, p.what, p.key})
+		}
+	}
+	api := 6443
+	if n, err := strconv.Atoi(fmt.Sprint(s.K3s.Extra["https-listen-port"])); err == nil {
+		api = n
+	}
+	return append(list, port{api, "the Kubernetes API", "k3s.extra.https-listen-port"}, port{10250, "the kubelet", ""})
+}
+
+func (m *machine) probeRoot(context.Context) (Finding, error) {
+	if os.Geteuid() != 0 {
+		return Finding{Level: Block, Message: errNotRoot.what.Message, Fix: errNotRoot.what.Fix}, nil
+	}
+	return Finding{Level: OK, Message: "is root"}, nil
+}
+
+func (m *machine) probePaths(context.Context) (Finding, error) {
+	for _, name := range append([]string{"k3s"}, programs...) {
+		path := m.paths.Bin(name)
+		info, err := os.Lstat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Finding{}, err
+		}
+		target, _ := os.Readlink(path) // of a file it is empty
+		if info.Mode()&os.ModeSymlink == 0 || !strings.HasPrefix(target, m.paths.Versions()+"/") {
+			return Finding{
+				Level: Block, Message: path + " is there and was not placed by hks",
+				Fix: fmt.Sprintf("move %s away, or uninstall what it belongs to", path),
+			}, nil
+		}
+	}
+	return Finding{Level: OK, Message: "nothing is in the way"}, nil
+}
