@@ -270,7 +270,9 @@ func (f *fakeWorkspaces) Rename(_ context.Context, name, _ string) (agent.Worksp
 	return *f.current, nil
 }
 
-func (f *fakeWorkspaces) Kubeconfig(context.Context) ([]byte, error) { return []byte("kind: Config\n"), nil }
+func (f *fakeWorkspaces) Kubeconfig(context.Context) ([]byte, error) {
+	return []byte("kind: Config\n"), nil
+}
 
 func (f *fakeWorkspaces) names() []string {
 	f.mu.Lock()
@@ -307,7 +309,9 @@ func (f *fakeApps) last() string {
 	return f.calls[len(f.calls)-1]
 }
 
-func someApp() agent.App { return agent.App{Name: "web", Environment: agent.Staging, Status: agent.AppRunning} }
+func someApp() agent.App {
+	return agent.App{Name: "web", Environment: agent.Staging, Status: agent.AppRunning}
+}
 
 func someRelease(n int) agent.Release {
 	return agent.Release{App: "web", Environment: agent.Staging, Number: n, Spec: agent.Spec{Image: "web:1", Env: map[string]string{"KEY": canary}}}
@@ -371,7 +375,9 @@ func (f *fakeApps) Logs(_ context.Context, _ string, _ agent.Environment, q agen
 	if f.lines != nil {
 		return f.lines
 	}
-	return func(yield func(agent.LogLine, error) bool) { yield(agent.LogLine{Instance: "web-1", Text: "hello"}, nil) }
+	return func(yield func(agent.LogLine, error) bool) {
+		yield(agent.LogLine{Instance: "web-1", Text: "hello"}, nil)
+	}
 }
 
 func (f *fakeApps) Series(string, agent.Environment, time.Duration) []agent.Point { return nil }
@@ -401,5 +407,7 @@ func (f *fakeImages) Load(_ context.Context, tar io.Reader) ([]agent.Image, erro
 
 type fakeSystem struct{}
 
-func (fakeSystem) System(context.Context) agent.System    { return agent.System{} }
-func (fakeSystem) RootCA(context.Context) ([]byte, error) { return []byte("-----BEGIN CERTIFICATE-----\n"), nil }
+func (fakeSystem) System(context.Context) agent.System { return agent.System{} }
+func (fakeSystem) RootCA(context.Context) ([]byte, error) {
+	return []byte("-----BEGIN CERTIFICATE-----\n"), nil
+}

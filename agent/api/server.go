@@ -51,6 +51,8 @@ type Server struct {
 	uploads chan struct{} // one element for each running upload
 	streams chan struct{} // one element for each open event stream
 
+	streamTimeout time.Duration // for one batch of an event stream
+
 	life    context.Context // ends when the server stops: event streams and background work end with it
 	endLife context.CancelFunc
 	work    sync.WaitGroup // background work and the two serving loops
@@ -81,8 +83,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, auth: newAuth(cfg.Identities, cfg.Journal.warnOwner, cfg.Log, cfg.Now), metrics: metrics,
 		names:   newNames(cfg.Settings, cfg.Now),
 		uploads: make(chan struct{}, maxUploads),
-		streams: make(chan struct{}, maxStreams),
-		life:    life, endLife: endLife,
+		streams: make(chan struct{}, maxStreams), streamTimeout: writeTimeout,
+		life: life, endLife: endLife,
 		failed: make(chan error, 2),
 	}
 	s.engine = s.newEngine()

@@ -24,6 +24,7 @@ type eventStream struct {
 	ctx     context.Context // ends with the client, the server or the credential
 	w       http.ResponseWriter
 	control *http.ResponseController
+	timeout time.Duration // for one batch
 	release func()
 	dirty   bool // something was written since the last flush
 }
@@ -39,7 +40,7 @@ func (s *Server) openStream(c *gin.Context) (*eventStream, error) {
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	unlink := context.AfterFunc(s.life, cancel)
 	stream := &eventStream{
-		ctx: ctx, w: c.Writer, control: http.NewResponseController(c.Writer),
+		ctx: ctx, w: c.Writer, control: http.NewResponseController(c.Writer), timeout: s.streamTimeout,
 		release: func() {
 			unlink()
 			cancel()
@@ -82,7 +83,7 @@ func (s *eventStream) comment(text string) error { return s.write([]byte(": " + 
 
 func (s *eventStream) write(frame []byte) error {
 	if !s.dirty {
-		if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
 			return fmt.Errorf("setting a stream's deadline: %w", err)
 		}
 		s.dirty = true
@@ -93,6 +94,8 @@ func (s *eventStream) write(frame []byte) error {
 	return nil
 }
 
+// flush brings out what was written, and lifts the deadline: HTTP/2 ends a
+// stream whose deadline passes even when nothing waits to be written.
 func (s *eventStream) flush() error {
 	if !s.dirty {
 		return nil
@@ -100,6 +103,9 @@ func (s *eventStream) flush() error {
 	s.dirty = false
 	if err := s.control.Flush(); err != nil {
 		return fmt.Errorf("writing to a stream: %w", err)
+	}
+	if err := s.control.SetWriteDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("lifting a stream's deadline: %w", err)
 	}
 	return nil
 }

@@ -77,6 +77,45 @@ func TestEventsAreResumed(t *testing.T) {
 	}
 }
 
+// TestASilentStreamLives is about HTTP/2, where a write deadline that passes
+// ends the stream although nothing is being written.
+func TestASilentStreamLives(t *testing.T) {
+	a := newAppliance(t)
+	a.streamTimeout = 20 * time.Millisecond
+	a.start()
+	cookie := a.setUp()
+	resp := a.get(a.client(), "/api/events", cookie)
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("over %s", resp.Proto)
+	}
+	stream := bufio.NewReader(resp.Body)
+	nextEvent(t, stream)
+	for range 3 {
+		<-time.After(3 * a.streamTimeout) // silence is what is tested
+		a.cfg.Hub.Publish("app", "web/staging", nil)
+		if got := nextEvent(t, stream); got.name != "app" {
+			t.Errorf("after silence: %+v", got)
+		}
+	}
+}
+
+// TestAClientThatDoesNotReadIsDropped fills a real connection.
+func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
+	a := newAppliance(t)
+	a.streamTimeout = 50 * time.Millisecond
+	a.start()
+	a.get(a.client(), "/api/events", a.setUp())
+	text := strings.Repeat("x", 100_000)
+	for open := true; open; open = len(a.streams) > 0 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the stream is open")
+		case <-time.After(time.Millisecond):
+			a.cfg.Hub.Publish("app", "web/staging", text)
+		}
+	}
+}
+
 func TestProgressAndLogsEnd(t *testing.T) {
 	a := newAppliance(t).start()
 	cookie := a.setUp()
