@@ -52,17 +52,28 @@ func brokenUpload(err error) error {
 	return &agent.Error{Code: agent.CodeInvalid, Message: "the upload broke off: " + err.Error(), Fix: "send it again", Cause: err}
 }
 
+// Deadlines of an upload. HTTP/2 ends a body whose deadline passes even when
+// nobody reads just then, so that the time must be enough to put a layer away.
+const (
+	uploadStall = 5 * time.Minute
+	uploadRenew = 5 * time.Second // how often the deadline is moved
+)
+
 // movingBody reads a large body as long as it moves. At its end the deadline
 // is lifted, so that the work on it is not taken for a lost client.
 type movingBody struct {
 	body    io.Reader
 	control *http.ResponseController
+	renewed time.Time
 	failed  error // what broke the reading, other than its end
 }
 
 func (b *movingBody) Read(p []byte) (int, error) {
-	if err := b.deadline(time.Now().Add(stallTimeout)); err != nil {
-		return 0, b.fail(err)
+	if now := time.Now(); now.Sub(b.renewed) > uploadRenew {
+		b.renewed = now
+		if err := b.deadline(now.Add(uploadStall)); err != nil {
+			return 0, b.fail(err)
+		}
 	}
 	n, err := b.body.Read(p)
 	if err == nil {

@@ -22,7 +22,7 @@ const (
 	maxImageBody = 4 << 30
 	plainTimeout = time.Minute
 	imageTimeout = 2 * time.Hour
-	stallTimeout = time.Minute // a body or an answer that does not move for this long is cut
+	stallTimeout = time.Minute // what a body and an answer may take beyond the work itself
 	maxUploads   = 2
 	maxStreams   = 256
 )
