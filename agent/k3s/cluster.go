@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ type cluster struct {
 	written time.Time // of the credential in use
 	server  string
 	client  *http.Client
+	report  time.Time // the node's, as it was first seen
 }
 
 // kubeconfig is what is needed of the file that k3s writes.
@@ -118,29 +120,51 @@ func (c *cluster) readyz(ctx context.Context) error {
 	return err
 }
 
-// nodeReady asks whether the node is ready.
-func (c *cluster) nodeReady(ctx context.Context) error {
+// nodeReady asks whether the node is ready by a report of today's kubelet, the
+// one of the process that began at since: an earlier one's word still stands
+// in the database. Where the clock was set back a new report is one that
+// differs from the first seen.
+func (c *cluster) nodeReady(ctx context.Context, since time.Time) error {
 	data, err := c.get(ctx, "/api/v1/nodes/"+url.PathEscape(c.node))
 	if err != nil {
 		return err
 	}
 	var node struct {
 		Status struct {
-			Conditions []struct{ Type, Status, Message string }
+			Conditions []struct {
+				Type, Status, Message string
+				LastHeartbeatTime     time.Time
+			}
 		}
 	}
 	if err := json.Unmarshal(data, &node); err != nil {
 		return fmt.Errorf("reading the node: %w", err)
 	}
 	for _, condition := range node.Status.Conditions {
-		if condition.Type == "Ready" {
-			if condition.Status == "True" {
-				return nil
-			}
-			return errors.New(condition.Message)
+		if condition.Type != "Ready" {
+			continue
 		}
+		if c.report.IsZero() {
+			c.report = condition.LastHeartbeatTime
+		}
+		switch {
+		case condition.LastHeartbeatTime.Before(since.Truncate(time.Second)) && condition.LastHeartbeatTime.Equal(c.report):
+			return errors.New("it has not reported since k3s was started")
+		case condition.Status != "True":
+			return errors.New(short(condition.Message))
+		}
+		return nil
 	}
 	return errors.New("it has not reported yet")
+}
+
+// short cuts a long message: the beginning says what is wrong.
+func short(message string) string {
+	const limit = 160
+	if len(message) <= limit {
+		return message
+	}
+	return strings.ToValidUTF8(message[:limit], "") + "..."
 }
 
 // get returns a body, or what is wrong in few words.

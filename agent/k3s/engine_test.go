@@ -231,6 +231,7 @@ func TestEngineSaysWhatItWaitsFor(t *testing.T) {
 		"silent":     "waiting for k3s to write its credential",
 		"unready":    "waiting for the Kubernetes API: it answers 500",
 		"no-network": "waiting for the node box: cni plugin not initialized",
+		"yesterday":  "waiting for the node box: it has not reported since k3s was started",
 	}
 	for fake, want := range tests {
 		t.Run(fake, func(t *testing.T) {

@@ -88,6 +88,7 @@ func fakeServer() error {
 	if err != nil {
 		return err
 	}
+	yesterday := time.Now().Add(-24 * time.Hour)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
 		if settings.Fake == "unready" {
@@ -96,7 +97,12 @@ func fakeServer() error {
 	})
 	mux.HandleFunc("/api/v1/nodes/"+settings.Node, func(w http.ResponseWriter, r *http.Request) {
 		status := map[bool]string{true: "False", false: "True"}[settings.Fake == "no-network"]
-		fmt.Fprintf(w, `{"status":{"conditions":[{"type":"Ready","status":%q,"message":"cni plugin not initialized"}]}}`, status)
+		report := time.Now()
+		if settings.Fake == "yesterday" { // an earlier kubelet's word
+			report = yesterday
+		}
+		fmt.Fprintf(w, `{"status":{"conditions":[{"type":"Ready","status":%q,"message":"cni plugin not initialized","lastHeartbeatTime":%q}]}}`,
+			status, report.UTC().Format(time.RFC3339))
 	})
 	listener, err := tls.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", settings.Port), &tls.Config{Certificates: []tls.Certificate{certificate}})
 	if err != nil {

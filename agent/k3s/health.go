@@ -132,7 +132,7 @@ func (e *Engine) look(ctx context.Context, c *cluster, wasReady bool) (agent.Pro
 	if wasReady {
 		return process, ""
 	}
-	if err := c.nodeReady(ctx); err != nil {
+	if err := c.nodeReady(ctx, process.Since); err != nil {
 		return process, fmt.Sprintf("waiting for the node %s: %v", e.cfg.NodeName, err)
 	}
 	return process, ""
