@@ -2,6 +2,7 @@
 // the store. Nothing is shown as done before the appliance said so.
 import { api, ApiError } from './api.js';
 import { commands } from './commands.js';
+import { sentence } from './format.js';
 import { openDialog, putApp, toast } from './store.js';
 
 /**
@@ -21,7 +22,7 @@ async function perform(message, call) {
 export function tell(error) {
 	if (!(error instanceof ApiError)) throw error;
 	if (error.status === 401) return; // the log-in screen is on its way
-	toast({ kind: 'error', message: error.message, detail: error.fix });
+	toast({ kind: 'error', message: sentence(error.message), detail: sentence(error.fix) });
 }
 
 /** @typedef {{id: string, label: string, icon: string, cli: string, danger?: boolean, run: () => unknown}} Action */

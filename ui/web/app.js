@@ -1,5 +1,6 @@
 // The beginning: who is here, and which screen.
 import { render } from './vendor/preact.js';
+import { useEffect } from './vendor/hooks.js';
 import { api, ApiError, whenUnauthorized } from './api.js';
 import { Dialogs } from './components/dialogs.js';
 import { Problem } from './components/problem.js';
@@ -27,6 +28,8 @@ const screens = [
 
 function Root() {
 	const path = useStore((state) => state.path);
+	const open = isOpen(path);
+	useEffect(() => void boot(open), [open]);
 	return html`<${Screen} path=${path} /><${Dialogs} /><${Toasts} />`;
 }
 
@@ -37,7 +40,7 @@ function Screen({ path }) {
 	const { pathname, searchParams } = new URL(path, location.origin);
 	if (pathname === '/setup') return html`<${SetupView} token=${searchParams.get('token')} />`;
 	if (pathname === '/login') return html`<${LoginView} next=${searchParams.get('next')} />`;
-	if (!identity) return problem ? html`<div class="lone"><${Problem} message=${problem.message} fix=${problem.fix} code=${problem.code} retry=${boot} /></div>` : null;
+	if (!identity) return problem ? html`<div class="lone"><${Problem} message=${problem.message} fix=${problem.fix} code=${problem.code} retry=${() => boot(false)} /></div>` : null;
 	for (const [pattern, view] of screens) {
 		const match = pattern.exec(pathname);
 		if (match) return html`<${Shell}><${view} key=${pathname} name=${match[1]} environment=${match[2]} /></${Shell}>`;
@@ -45,10 +48,14 @@ function Screen({ path }) {
 	return html`<${Shell}><${NotFoundView} /></${Shell}>`;
 }
 
-async function boot() {
+/** The log-in and a set-up link are for anyone. @param {string} path */
+const isOpen = (path) => /^\/(login\b|setup\?)/.test(path);
+
+/** @param {boolean} open */
+async function boot(open) {
 	set({ problem: null });
 	try {
-		const [info] = await Promise.all([api.info(), begin().catch(outside)]);
+		const [info] = await Promise.all([api.info(), open || get().identity ? undefined : begin().catch(outside)]);
 		set({ info });
 	} catch (error) {
 		if (!(error instanceof ApiError)) throw error;
@@ -70,5 +77,4 @@ addEventListener('keydown', (event) => {
 
 whenUnauthorized(expired);
 listen();
-void boot();
 render(html`<${Root} />`, /** @type {HTMLElement} */ (document.getElementById('app')));

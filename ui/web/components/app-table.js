@@ -1,7 +1,7 @@
 import { Component } from '../vendor/preact.js';
 import { useEffect, useMemo, useState } from '../vendor/hooks.js';
 import { api } from '../api.js';
-import { bytes, cores, shortURL } from '../format.js';
+import { bytes, cores, sentence, shortURL } from '../format.js';
 import { html } from '../html.js';
 import { appLink } from '../router.js';
 import { get, keyOf, putSamples, useStore } from '../store.js';
@@ -66,13 +66,14 @@ class Row extends Component {
 		const { app } = this.props;
 		const { usage } = app;
 		const awake = app.status !== 'stopped';
+		const used = app.ready > 0 && usage;
 		return html`<tr role="row">
 			<td role="cell" class="cell-name"><a class="row-link" href=${appLink(app)}>${app.name}</a><span class="tag ${app.environment}">${app.environment}</span></td>
-			<td role="cell" class="cell-status"><${Status} status=${app.status} />${app.reason && app.status !== 'running' && html`<span class="reason" title=${app.reason}>${app.reason}</span>`}</td>
+			<td role="cell" class="cell-status"><${Status} status=${app.status} />${app.reason && app.status !== 'running' && html`<span class="reason" title=${sentence(app.reason)}>${sentence(app.reason)}</span>`}</td>
 			<td role="cell" data-label="Release" class="number">${app.release ? `#${app.release}` : '–'}${app.target ? html`<span class="muted"> → #${app.target}</span>` : ''}</td>
 			<td role="cell" data-label="Ready" class="number ${awake && app.ready < app.replicas ? 'short' : ''}">${app.ready}/${app.replicas}</td>
-			<td role="cell" data-label="CPU" class="number use">${awake && usage ? html`<${Use} app=${app} field="cpu" /><span>${cores(usage.cpu)}</span>` : '–'}</td>
-			<td role="cell" data-label="Memory" class="number use">${awake && usage ? html`<${Use} app=${app} field="memory" /><span>${bytes(usage.memory)}</span>` : '–'}</td>
+			<td role="cell" data-label="CPU" class="number use">${used ? html`<${Use} app=${app} field="cpu" /><span>${cores(usage.cpu)}</span>` : '–'}</td>
+			<td role="cell" data-label="Memory" class="number use wide">${used ? html`<${Use} app=${app} field="memory" /><span>${bytes(usage.memory)}</span>` : '–'}</td>
 			<td role="cell" class="cell-url">${app.url && awake && html`<a href=${app.url} target="_blank" rel="noopener" title=${app.url}>${shortURL(app.url)}<${Icon} name="external" /></a>`}</td>
 			<td role="cell" class="cell-time"><${Time} at=${app.updatedAt} /></td>
 		</tr>`;

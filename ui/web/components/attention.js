@@ -1,6 +1,8 @@
+import { sentence } from '../format.js';
 import { html } from '../html.js';
 import { appLink } from '../router.js';
-import { Problem } from './problem.js';
+import { Fix } from './fix.js';
+import { Icon } from './icon.js';
 
 /**
  * @typedef {{key: string, tone: 'bad' | 'warn', title: string, message?: string, fix?: string, link?: string, command?: string}} Matter
@@ -43,12 +45,16 @@ const shown = 5;
 /** The first thing on the dashboard. @param {{found: Matter[]}} props */
 export function Attention({ found }) {
 	if (found.length === 0) return null;
-	return html`<section class="attention" aria-label="Needs attention">
-		${found.slice(0, shown).map((matter) => html`<${Problem} key=${matter.key} tone=${matter.tone} message=${matter.title}>
-			${matter.message && html`<p class="problem-why">${matter.message}</p>`}
-			${matter.fix && html`<p class="problem-fix">${matter.fix}</p>`}
-			${matter.link && html`<p><a href=${matter.link}>Look into it</a></p>`}
-		</${Problem}>`)}
-		${found.length > shown && html`<p class="muted">And ${found.length - shown} more, marked in the list below.</p>`}
+	return html`<section class="card attention" aria-label="Needs attention">
+		<ul>${found.slice(0, shown).map((matter) => html`<li key=${matter.key} class=${matter.tone}>
+			<${Icon} name=${matter.tone === 'bad' ? 'error' : 'warning'} />
+			<div class="attention-text">
+				<p><strong>${matter.link ? html`<a href=${matter.link}>${matter.title}</a>` : matter.title}</strong></p>
+				${matter.message && html`<p class="soft">${sentence(matter.message)}</p>`}
+				${matter.fix && html`<${Fix} text=${matter.fix} />`}
+			</div>
+			${matter.link && html`<a class="button small" href=${matter.link} aria-label=${`Look into it: ${matter.title}`}>Look into it</a>`}
+		</li>`)}</ul>
+		${found.length > shown && html`<p class="card-note muted">And ${found.length - shown} more, marked in the list below.</p>`}
 	</section>`;
 }

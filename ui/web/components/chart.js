@@ -79,7 +79,7 @@ function series({ points, field }) {
 function top({ limit, field }, highest) {
 	const least = field === 'cpu' ? 0.01 : 4 << 20;
 	const wanted = Math.max(highest * 1.2, least);
-	return limit && wanted > limit * 0.5 ? Math.max(wanted, limit * 1.1) : wanted;
+	return limit && highest > limit * 0.15 ? Math.max(wanted, limit * 1.25) : wanted;
 }
 
 /**
@@ -101,7 +101,7 @@ function options(width, latest, onHover) {
 		},
 		axes: [
 			{ ...axis, size: 26, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, latest.current.seconds <= 300 ? 8 : 5)) },
-			{ ...axis, size: 58, space: 36, ...(field === 'memory' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => format(tick).replace(' cores', '')) },
+			{ ...axis, size: 58, space: 36, ...(field === 'memory' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (tick === 0 ? '0' : format(tick).replace(' cores', ''))) },
 		],
 		series: [{}, { stroke: line, width: 1.5, fill: colour('--accent-wash'), points: { show: false } }],
 		hooks: {
@@ -118,22 +118,23 @@ function drawLimit(plot, limit) {
 	stroke(plot, colour('--bad'), [5, 4], plot.bbox.left, y, plot.bbox.left + plot.bbox.width, y);
 }
 
-/** @param {any} plot @param {{at: number, label: string}[]} marks */
+/** Releases, the newest first: where labels would meet, the newer one shows. @param {any} plot @param {{at: number, label: string}[]} marks */
 function drawMarks(plot, marks) {
 	const { ctx, bbox } = plot;
 	ctx.save();
 	ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
 	ctx.fillStyle = colour('--muted');
-	let free = -Infinity; // where the next label may begin
+	let free = Infinity; // where the label to the right begins
 	for (const mark of marks) {
 		const x = plot.valToPos(mark.at / 1000, 'x', true);
 		if (x < bbox.left || x > bbox.left + bbox.width) continue;
 		stroke(plot, colour('--muted'), [2, 3], x, bbox.top, x, bbox.top + bbox.height);
+		const gap = 4 * devicePixelRatio;
 		const wide = ctx.measureText(mark.label).width;
-		const start = Math.min(x + 4 * devicePixelRatio, bbox.left + bbox.width - wide);
-		if (start < free) continue;
+		const start = Math.max(x - wide - gap, bbox.left);
+		if (start + wide > free - gap) continue;
 		ctx.fillText(mark.label, start, bbox.top + 10 * devicePixelRatio);
-		free = start + wide + 4 * devicePixelRatio;
+		free = start;
 	}
 	ctx.restore();
 }

@@ -1,6 +1,7 @@
 import { useEffect, useId, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
 import { commands } from '../commands.js';
+import { sentence } from '../format.js';
 import { html } from '../html.js';
 import { appLink, navigate } from '../router.js';
 import { closeDialog, get, keyOf, putRelease, toast } from '../store.js';
@@ -17,6 +18,9 @@ import { Problem } from './problem.js';
  * @typedef {{id: number, key: string, value: string}} EnvRow
  */
 
+/** Asks for no health path, but a connection to the port. */
+const connect = 'tcp';
+
 /** @param {hks.App | undefined} app @param {hks.Release | undefined} release @returns {Form} */
 function initial(app, release) {
 	const spec = release?.spec;
@@ -26,17 +30,20 @@ function initial(app, release) {
 	};
 }
 
-/** @param {Form} form @param {EnvRow[]} rows @param {hks.Release | undefined} before @returns {hks.Deploy} */
+/**
+ * What is left out stays as in the release before.
+ * @param {Form} form @param {EnvRow[]} rows @param {hks.Release | undefined} before @returns {hks.Deploy}
+ */
 function toDeploy(form, rows, before) {
 	/** @type {hks.Deploy} */
 	const deploy = { image: form.image.trim(), port: Number(form.port) };
 	const env = rows.filter((row) => row.key !== '');
-	if (env.length > 0) deploy.env = Object.fromEntries(env.map((row) => [row.key, row.value]));
+	if (env.length > 0 || before) deploy.env = Object.fromEntries(env.map((row) => [row.key, row.value]));
 	if (form.replicas !== '') deploy.replicas = Number(form.replicas);
-	if (before?.spec.command?.length) deploy.command = before.spec.command;
 	for (const field of /** @type {const} */ (['cpu', 'memory', 'host', 'path', 'health'])) {
 		if (form[field].trim() !== '') deploy[field] = form[field].trim();
 	}
+	if (before?.spec.health && !deploy.health) deploy.health = connect;
 	return deploy;
 }
 
@@ -71,9 +78,8 @@ export function DeployDialog({ app, release }) {
 		api.images().then((list) => setImages(list || [])).catch(() => {}); // only suggestions
 		if (!app || release) return;
 		api.releases(app.name, app.environment).then((releases) => {
-			const last = releases.find((one) => one.number === app.release) || releases[0];
-			setBefore(last);
-			setForm((form) => ({ ...initial(app, last), image: form.image }));
+			setBefore(releases[0]);
+			setForm(initial(app, releases[0]));
 		}).catch(() => {}); // the form can be filled by hand
 	}, []);
 	useEffect(() => setRows(Object.entries(before?.spec.env || {}).map(([key, value], id) => ({ id, key, value }))), [before]);
@@ -81,7 +87,7 @@ export function DeployDialog({ app, release }) {
 	const set = (/** @type {keyof Form} */ field) => (/** @type {string} */ value) => setForm((form) => ({ ...form, [field]: value }));
 	const problems = useMemo(() => check(form, rows), [form, rows]);
 	const problem = (/** @type {string} */ field) =>
-		(told && problems[field]) || (error && error.details.field === field ? error.message : '');
+		(told && problems[field]) || (error && error.details.field === field ? sentence(error.message) : '');
 	const deploy = toDeploy(form, rows, before);
 	const command = commands.deploy(form, app && deploy.replicas === app.replicas ? { ...deploy, replicas: undefined } : deploy);
 	const exists = !app && Boolean(get().apps?.[keyOf(form)]);
@@ -128,13 +134,13 @@ export function DeployDialog({ app, release }) {
 					<${Field} label="Memory limit" optional value=${form.memory} onValue=${set('memory')} problem=${problem('memory')} hint="Such as 256Mi or 1Gi" />
 					<${Field} class="grow" label="Host" optional value=${form.host} onValue=${set('host')} problem=${problem('host')} hint="Left empty, the app gets one under the appliance's domain." />
 					<${Field} label="Path" optional value=${form.path} onValue=${set('path')} problem=${problem('path')} input=${{ placeholder: '/' }} />
-					<${Field} label="Health check path" optional value=${form.health} onValue=${set('health')} problem=${problem('health')} hint="Left empty, a connection to the port will do." input=${{ placeholder: '/healthz' }} />
+					<${Field} class="grow" label="Health check path" optional value=${form.health} onValue=${set('health')} problem=${problem('health')} hint="Left empty, a connection to the port will do." input=${{ placeholder: '/healthz' }} />
 				</div>
 			</details>
 			${error && !problem(error.details.field) && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
-			${error && problem(error.details.field) && error.fix && html`<p class="field-hint">${error.fix}</p>`}
-			<${Cli} command=${command} />
+			${error && problem(error.details.field) && error.fix && html`<p class="field-hint">${sentence(error.fix)}</p>`}
 			<footer class="dialog-foot">
+				<${Cli} command=${command} />
 				<button type="button" class="button" onClick=${closeDialog}>Cancel</button>
 				<button type="submit" class="button primary" disabled=${busy}>${busy ? 'Deploying…' : app ? 'Deploy new version' : 'Deploy'}</button>
 			</footer>

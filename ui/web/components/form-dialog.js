@@ -31,8 +31,8 @@ export function FormDialog({ title, action, command, run, danger, ready = true, 
 		<form onSubmit=${submit} noValidate>
 			${children}
 			${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
-			<${Cli} command=${command} />
 			<footer class="dialog-foot">
+				<${Cli} command=${command} />
 				<button type="button" class="button" onClick=${closeDialog}>Cancel</button>
 				<button type="submit" class="button ${danger ? 'destroy' : 'primary'}" disabled=${busy || !ready}>${busy ? 'One moment…' : action}</button>
 			</footer>

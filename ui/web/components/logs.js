@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
 import { commands } from '../commands.js';
 import { absolute, clock } from '../format.js';
@@ -13,6 +13,7 @@ const kept = 5_000;
 const drawn = 1_000;
 const tail = 200;
 const colours = 6;
+const reconnect = 2_000;
 
 /** Terminal colours mean nothing here. @param {string} text */
 const plain = (text) => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '');
@@ -29,6 +30,8 @@ export function Logs({ app }) {
 	const [below, setBelow] = useState(true); // the end is in sight
 	const held = useRef(/** @type {Line[]} */ ([]));
 	const view = useRef(/** @type {HTMLElement | null} */ (null));
+	const newest = useRef(/** @type {Record<string, string>} */ ({})); // time of the last line, by instance
+	const number = useRef(0);
 	const pausedNow = useRef(paused);
 	pausedNow.current = paused;
 
@@ -36,32 +39,37 @@ export function Logs({ app }) {
 		const ended = new AbortController();
 		/** @type {ReturnType<typeof setTimeout> | undefined} */
 		let retry;
-		let number = 0;
 		let frame = 0;
-		held.current = [];
-		setLines([]);
 		setError(null);
 		setState('connecting');
+		/** @type {Record<string, string>} */
+		const fresh = {};
 		const show = () => {
 			frame = 0;
 			if (pausedNow.current) return;
-			const fresh = held.current.splice(0);
-			setLines((before) => [...before, ...fresh].slice(-kept));
+			const more = held.current.splice(0);
+			setLines((before) => [...before, ...more].slice(-kept));
 		};
 		const onLine = (/** @type {hks.LogLine} */ line) => {
 			setState('live');
-			held.current.push({ ...line, text: plain(line.text), id: ++number });
+			if ((newest.current[line.instance] || '') >= line.time) return; // seen before the stream was cut
+			fresh[line.instance] = line.time;
+			held.current.push({ ...line, text: plain(line.text), id: ++number.current });
 			if (held.current.length > kept) held.current.shift();
 			frame ||= window.setTimeout(show, 50); // many lines, one drawing
 		};
 		const opened = setTimeout(() => setState((state) => (state === 'connecting' ? 'live' : state)), 600);
 		api.logs(app.name, app.environment, { follow: !previous, previous, tail }, ended.signal, onLine)
-			.then(() => !ended.signal.aborted && setState('ended'))
+			.then(() => {
+				if (ended.signal.aborted) return;
+				setState('ended');
+				if (!previous && app.status !== 'stopped') retry = setTimeout(() => setAttempt((n) => n + 1), reconnect);
+			})
 			.catch((cause) => {
 				if (ended.signal.aborted) return;
 				if (cause instanceof ApiError && cause.status === 0) {
 					setState('reconnecting');
-					retry = setTimeout(() => setAttempt((n) => n + 1), 2_000);
+					retry = setTimeout(() => setAttempt((n) => n + 1), reconnect);
 				} else {
 					setState('ended');
 					setError(cause);
@@ -69,12 +77,23 @@ export function Logs({ app }) {
 			});
 		return () => {
 			ended.abort();
+			Object.assign(newest.current, fresh);
 			clearTimeout(retry);
 			clearTimeout(opened);
 			clearTimeout(frame);
 		};
-	}, [app.name, app.environment, previous, attempt, app.status === 'stopped']);
+	}, [previous, attempt, app.status === 'stopped']);
+	useEffect(() => {
+		if (app.ready > 0 && lines.length === 0 && !previous) setAttempt((n) => n + 1); // the stream may have begun before the instance
+	}, [app.ready > 0]);
 
+	const switchPrevious = () => {
+		newest.current = {};
+		held.current = [];
+		setLines([]);
+		setPaused(false);
+		setPrevious(!previous);
+	};
 	const resume = () => {
 		setPaused(false);
 		setLines((before) => [...before, ...held.current.splice(0)].slice(-kept));
@@ -83,12 +102,16 @@ export function Logs({ app }) {
 		const word = filter.toLowerCase();
 		return (word ? lines.filter((line) => line.text.toLowerCase().includes(word)) : lines).slice(-drawn);
 	}, [lines, filter]);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (view.current && below && !paused) view.current.scrollTop = view.current.scrollHeight;
 	}, [shown, below, paused]);
+	const lastTop = useRef(0);
 	const onScroll = () => {
 		const box = view.current;
-		if (box) setBelow(box.scrollHeight - box.scrollTop - box.clientHeight < 40);
+		if (!box) return;
+		if (box.scrollHeight - box.scrollTop - box.clientHeight < 40) setBelow(true);
+		else if (box.scrollTop < lastTop.current - 2) setBelow(false); // new lines do not scroll upwards
+		lastTop.current = box.scrollTop;
 	};
 
 	const several = useMemo(() => [...new Set(lines.map((line) => line.instance))], [lines]);
@@ -99,14 +122,14 @@ export function Logs({ app }) {
 			<span class="spacer"></span>
 			<label class="search small"><${Icon} name="search" /><span class="hidden">Filter log lines</span>
 				<input type="search" placeholder="Filter" value=${filter} onInput=${(/** @type {any} */ event) => setFilter(event.target.value)} /></label>
-			<button type="button" class="button small" aria-pressed=${previous ? 'true' : 'false'} title="Of the container before the last restart" onClick=${() => setPrevious(!previous)}>Previous</button>
+			<button type="button" class="button small" aria-pressed=${previous ? 'true' : 'false'} title="Of the container before the last restart" onClick=${switchPrevious}>Previous</button>
 			${!previous && (paused
 				? html`<button type="button" class="button small" onClick=${resume}><${Icon} name="play" />Resume</button>`
 				: html`<button type="button" class="button small" onClick=${() => setPaused(true)}><${Icon} name="pause" />Pause</button>`)}
 		</header>
 		${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} retry=${() => setAttempt(attempt + 1)} />`}
 		<div class="terminal-frame">
-			<div class="terminal" ref=${view} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Log lines">
+			<div class="terminal ${lines.length === 0 ? 'bare' : ''}" ref=${view} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Log lines">
 				${shown.map((line) => html`<${LogRow} key=${line.id} line=${line} filter=${filter} which=${several.length > 1 ? several.indexOf(line.instance) : -1} />`)}
 				${shown.length === 0 && html`<p class="terminal-empty">${filter ? `No line has “${filter}”.` : state === 'connecting' ? 'Asking for the last lines…' : previous ? 'No earlier container has left any lines.' : app.status === 'stopped' ? 'The app is stopped: nothing writes.' : 'No lines yet.'}</p>`}
 			</div>

@@ -1,4 +1,4 @@
-import { quantity } from '../format.js';
+import { number, quantity } from '../format.js';
 import { html } from '../html.js';
 
 /** @type {Record<string, string>} */
@@ -16,6 +16,6 @@ export function Meter({ resource }) {
 	return html`<div class="meter">
 		<div class="meter-head"><span>${label}</span><span class="muted">${limit > 0 ? `${Math.round(share * 100)} %` : 'no limit'}</span></div>
 		<progress class="bar ${tone(share)}" max="1" value=${Math.min(1, share)} aria-label=${`${label} quota`} aria-valuetext=${words}></progress>
-		<div class="meter-foot"><strong>${quantity(used, unit)}</strong>${limit > 0 && html`<span class="muted"> of ${quantity(limit, unit)}</span>`}</div>
+		<div class="meter-foot"><strong>${unit === 'cores' && limit > 0 ? number(used) : quantity(used, unit)}</strong>${limit > 0 && html`<span class="muted"> of ${quantity(limit, unit)}</span>`}</div>
 	</div>`;
 }

@@ -1,10 +1,7 @@
+import { sentence } from '../format.js';
 import { html } from '../html.js';
+import { Fix } from './fix.js';
 import { Icon } from './icon.js';
-
-/** Parts in backquotes are commands. @param {string} text */
-function withCommands(text) {
-	return text.split('`').map((part, i) => (i % 2 ? html`<code>${part}</code>` : part));
-}
 
 /**
  * What went wrong, why, and what to do.
@@ -14,9 +11,9 @@ export function Problem({ message, fix, code, tone = 'bad', retry, children }) {
 	return html`<div class="problem ${tone}" role="alert">
 		<${Icon} name=${tone === 'bad' ? 'error' : 'warning'} />
 		<div class="problem-text">
-			<p class="problem-message">${withCommands(message)}${code && html` <span class="code-tag">${code}</span>`}</p>
-			${fix && html`<p class="problem-fix">${withCommands(fix)}</p>`}
+			<p class="problem-message">${sentence(message)}${code && html` <span class="code-tag">${code}</span>`}</p>
 			${children}
+			${fix && html`<${Fix} text=${fix} />`}
 		</div>
 		${retry && html`<button type="button" class="button small" onClick=${retry}><${Icon} name="restart" />Try again</button>`}
 	</div>`;

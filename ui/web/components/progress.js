@@ -1,13 +1,19 @@
 import { useEffect, useState } from '../vendor/hooks.js';
 import { api } from '../api.js';
-import { duration, known } from '../format.js';
+import { duration, known, sentence } from '../format.js';
 import { html } from '../html.js';
-import { putRelease } from '../store.js';
+import { putRelease, toast } from '../store.js';
 import { Icon } from './icon.js';
 
 /** The way of a release. @type {[string, string][]} */
 const way = [['resolve', 'Find the image'], ['apply', 'Apply'], ['schedule', 'Find room'], ['pull', 'Pull'], ['start', 'Start'], ['ready', 'Get ready'], ['route', 'Open the route'], ['done', 'Serve']];
 const order = way.map(([step]) => step);
+
+/** @param {hks.Release} release */
+function tellEnd({ app, number, status, failure }) {
+	if (status === 'succeeded') toast({ kind: 'success', message: `Release ${number} of ${app} serves.` });
+	if (status === 'failed') toast({ kind: 'error', message: `Release ${number} of ${app} failed.`, detail: sentence(failure?.message || '') });
+}
 
 /** Follows a release until it is done. @param {{release: hks.Release}} props */
 export function ReleaseProgress({ release }) {
@@ -23,6 +29,7 @@ export function ReleaseProgress({ release }) {
 					await api.progress(app, environment, number, ended.signal, (progress) => {
 						setSeen((before) => [...before.slice(-100), progress]);
 						if (progress.release) putRelease(progress.release);
+						if (progress.done && progress.release) tellEnd(progress.release);
 					});
 					return;
 				} catch {
@@ -55,6 +62,6 @@ export function ReleaseProgress({ release }) {
 				<i aria-hidden="true">${state === 'past' && html`<${Icon} name="check" />`}${state === 'failed' && html`<${Icon} name="close" />`}</i><span>${label}</span>
 			</li>`;
 		})}</ol>
-		<p class="card-note" role="status">${last ? last.message : 'Accepted.'}</p>
+		<p class="card-note" role="status">${last ? sentence(last.message) : 'Accepted.'}</p>
 	</section>`;
 }

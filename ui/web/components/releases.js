@@ -39,13 +39,12 @@ function Item({ app, release, latest }) {
 				<${Icon} name="chevron" /><strong>#${release.number}</strong><span class="hidden">details</span>
 			</button>
 			<span class="release-what"><code>${release.spec.image}</code><span class="muted">${kind(release)} by ${release.by}, <${Time} at=${release.createdAt} /></span></span>
-			<span class="release-state">${serves && release.status === 'succeeded' ? html`<${Status} status="live" label="serving" />` : html`<${Status} status=${release.status === 'succeeded' ? 'kept' : release.status} />`}</span>
 			${canReturn
 				? html`<span class="split" role="group" aria-label=${`Release ${release.number}`}>
 					<button type="button" class="button small" onClick=${() => openDialog({ kind: 'rollback', app, release })}><${Icon} name="rollback" />Roll back</button>
 					<button type="button" class="button small twin" aria-label=${`Copy command: ${command}`} data-tip=${command} onClick=${() => copy(command, 'Command')}><${Icon} name="terminal" /></button>
 				</span>`
-				: html`<span class="release-none"></span>`}
+				: html`<${Status} status=${serves && release.status === 'succeeded' ? 'live' : release.status} label=${serves && release.status === 'succeeded' ? 'serving' : release.status} />`}
 		</div>
 		${open && html`<${Details} release=${release} />`}
 	</li>`;

@@ -24,8 +24,8 @@ export function Shell({ children }) {
 				</nav>
 				<div class="top-end">
 					<${Connection} />
-					<button type="button" class="search-button" aria-label="Open the command palette" aria-keyshortcuts="Control+K Meta+K" onClick=${() => openDialog({ kind: 'palette' })}>
-						<${Icon} name="search" /><span>Go to or do</span><kbd>${onMac ? '⌘' : 'Ctrl'} K</kbd>
+					<button type="button" class="search-button" title="Command palette" aria-keyshortcuts="Control+K Meta+K" onClick=${() => openDialog({ kind: 'palette' })}>
+						<${Icon} name="search" /><span>Go to or do</span><kbd aria-hidden="true">${onMac ? '⌘' : 'Ctrl'} K</kbd>
 					</button>
 				</div>
 			</div>

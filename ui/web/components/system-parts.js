@@ -1,3 +1,4 @@
+import { sentence } from '../format.js';
 import { html } from '../html.js';
 import { Status } from './status.js';
 
@@ -7,7 +8,7 @@ export function SystemParts({ parts }) {
 		${parts.map((part) => html`<li key=${part.name}>
 			<strong>${part.name}</strong>
 			<${Status} status=${part.healthy ? 'healthy' : 'unhealthy'} />
-			<span class="muted">${part.message || part.version || ''}</span>
+			<span class="muted">${part.message ? sentence(part.message) : part.version || ''}</span>
 		</li>`)}
 	</ul>`;
 }

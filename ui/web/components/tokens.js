@@ -1,5 +1,6 @@
 import { useEffect, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
+import { known } from '../format.js';
 import { html } from '../html.js';
 import { toast } from '../store.js';
 import { CopyButton } from './copy-button.js';
@@ -51,12 +52,12 @@ export function Tokens() {
 				<div class="cli"><code>${made.secret}</code><${CopyButton} text=${made.secret || ''} what="token" /></div></div>`}
 			<form class="rename" onSubmit=${create}>
 				<${Field} label="New token" value=${name} onValue=${setName} input=${{ placeholder: 'who uses it, such as laptop', maxLength: 100 }} />
-				<button type="submit" class="button" disabled=${name.trim() === ''}><${Icon} name="key" />Create</button>
+				<button type="submit" class="button" disabled=${name.trim() === ''}><${Icon} name="plus" />Create</button>
 			</form>
 		</div>
 		${tokens && (tokens.length === 0 ? html`<p class="card-note muted">None. <code>hks login</code> makes one by itself.</p>` : html`<ul class="files">
 			${tokens.map((token) => html`<li key=${token.id}>
-				<div><strong>${token.name}</strong><p class="muted">made <${Time} at=${token.createdAt} />, used <${Time} at=${token.usedAt} /></p></div>
+				<div><strong>${token.name}</strong><p class="muted">made <${Time} at=${token.createdAt} />, ${known(token.usedAt) ? html`used <${Time} at=${token.usedAt} />` : 'never used'}</p></div>
 				<button type="button" class="button small" onClick=${() => setDoomed(token)}>Revoke</button>
 			</li>`)}
 		</ul>`)}

@@ -36,7 +36,7 @@ export function UsageCharts({ app }) {
 	}, [app.name, app.environment, range]);
 	const marks = useMemo(
 		() => (releases || []).filter((release) => release.status === 'succeeded')
-			.map((release) => ({ at: Date.parse(release.finishedAt || release.createdAt), label: `#${release.number}` })).reverse(),
+			.map((release) => ({ at: Date.parse(release.finishedAt || release.createdAt), label: `#${release.number}` })),
 		[releases],
 	);
 	const shared = { points: points || [], seconds: range.seconds, marks };

@@ -1,3 +1,4 @@
+import { sentence } from '../format.js';
 import { html } from '../html.js';
 import { Icon } from './icon.js';
 import { Meter } from './meter.js';
@@ -17,7 +18,7 @@ export function WorkspaceCard({ workspace }) {
 			<span class="spacer"></span>
 			${workspace.status === 'ready' && html`<a class="button small" href="/api/workspace/kubeconfig" download=${`${workspace.name}.kubeconfig.yaml`}><${Icon} name="download" />kubeconfig</a>`}
 		</header>
-		${busy && html`<p class="card-note"><span class="pulse"></span>${workspace.step || 'Being made'}…</p>`}
+		${busy && html`<p class="card-note"><span class="pulse"></span>${sentence(workspace.step || 'being made')}…</p>`}
 		${workspace.status === 'failed' && html`<${Problem} message=${workspace.reason || 'It could not be made.'} fix=${workspace.fix} retry=${() => retryWorkspace(workspace.name)} />`}
 		${workspace.resources?.length > 0 && html`<div class="meters">${workspace.resources.map((resource) => html`<${Meter} key=${resource.name} resource=${resource} />`)}</div>`}
 	</section>`;

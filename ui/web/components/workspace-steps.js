@@ -1,5 +1,6 @@
 import { useEffect, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
+import { sentence } from '../format.js';
 import { html } from '../html.js';
 import { set, useStore } from '../store.js';
 import { nameProblem } from '../validate.js';
@@ -11,6 +12,12 @@ import { Problem } from './problem.js';
 
 const period = 1_000;
 
+/** The agent's steps in words. */
+const labels = new Map([
+	['namespace', 'Private namespace'], ['access', 'Narrow access for hks'], ['pod security', 'Pod security'], ['quota', 'Quota'],
+	['limits', 'Limits of each container'], ['network policy', 'Network policy'], ["owner's account", 'Your own account'], ['check', 'Everything seen in the cluster'],
+]);
+
 /** The workspace as it comes to life, and its name. */
 export function WorkspaceSteps() {
 	const workspace = useStore((state) => state.workspace);
@@ -18,7 +25,7 @@ export function WorkspaceSteps() {
 	const busy = !workspace || workspace.status === 'creating' || workspace.status === 'renaming';
 	const step = workspace?.step;
 	useEffect(() => {
-		if (busy && step) setSteps((seen) => (seen.at(-1) === step ? seen : [...seen, step]));
+		if (busy && step) setSteps((seen) => (seen.includes(step) ? [...seen.slice(0, seen.indexOf(step) + 1)] : [...seen, step]));
 	}, [busy, step]);
 	useEffect(() => {
 		if (!busy) return;
@@ -28,12 +35,15 @@ export function WorkspaceSteps() {
 		return () => clearInterval(timer);
 	}, [busy]);
 
+	const list = steps.every((name) => labels.has(name)) ? [...labels.keys()] : steps;
+	const at = steps.length > 0 ? list.lastIndexOf(steps[steps.length - 1]) : list.length;
+	/** @param {number} i */
+	const stateOf = (i) => (workspace?.status === 'ready' || i < at ? 'past' : i > at ? 'ahead' : busy ? 'now' : 'failed');
 	return html`
 		<p>${busy ? 'A private namespace with its quota and network policy is being made.' : workspace.status === 'ready' ? 'It is a private namespace with its own quota and network policy.' : ''}</p>
 		<ol class="checklist" aria-live="polite">
-			${steps.map((name, i) => html`<${Step} key=${`${i}${name}`} name=${name} state=${busy && i === steps.length - 1 ? 'now' : workspace?.status === 'failed' && i === steps.length - 1 ? 'failed' : 'past'} />`)}
 			${busy && steps.length === 0 && html`<${Step} name="waiting for the cluster" state="now" />`}
-			${workspace?.status === 'ready' && html`<${Step} name=${`${workspace.name} is ready`} state="past" />`}
+			${(busy && steps.length === 0 ? [] : list).map((name, i) => html`<${Step} key=${`${i}${name}`} name=${labels.get(name) || name} state=${stateOf(i)} />`)}
 		</ol>
 		${workspace?.status === 'failed' && html`<${Problem} message=${workspace.reason || 'The workspace could not be made.'} fix=${workspace.fix} retry=${() => { setSteps([]); void retryWorkspace(workspace.name); }} />`}
 		${workspace?.status === 'ready' && html`
@@ -44,7 +54,7 @@ export function WorkspaceSteps() {
 
 /** @param {{name: string, state: string}} props */
 function Step({ name, state }) {
-	return html`<li class=${state}><i aria-hidden="true">${state === 'past' && html`<${Icon} name="check" />`}${state === 'failed' && html`<${Icon} name="close" />`}</i>${name}</li>`;
+	return html`<li class=${state}><i aria-hidden="true">${state === 'past' && html`<${Icon} name="check" />`}${state === 'failed' && html`<${Icon} name="close" />`}</i>${sentence(name)}</li>`;
 }
 
 /** The name can change as long as nothing lives in the namespace. @param {{workspace: hks.Workspace}} props */
@@ -69,8 +79,8 @@ function Rename({ workspace }) {
 		setBusy(false);
 	};
 	return html`<form class="rename" onSubmit=${submit} noValidate>
-		<${Field} label="Name" value=${name} onValue=${setName} problem=${problem || error?.message || ''} hint="It can be changed until something is deployed." />
+		<${Field} label="Name" value=${name} onValue=${setName} problem=${problem || (error ? sentence(error.message) : '')} hint="It can be changed until something is deployed." />
 		<button type="submit" class="button" disabled=${busy || Boolean(problem) || name === workspace.name}>Rename</button>
 	</form>
-	${error?.fix && html`<p class="field-hint">${error.fix}</p>`}`;
+	${error?.fix && html`<p class="field-hint">${sentence(error.fix)}</p>`}`;
 }

@@ -1,2 +1,2 @@
-import uPlot from 'uplot';
+declare const uPlot: any; // options are built as plain objects
 export default uPlot;

@@ -90,10 +90,10 @@ function Head({ app, releases }) {
 			<span><code>${app.image}</code></span>
 			${app.digest && html`<span title=${app.digest}>${shortDigest(app.digest)}</span>`}
 			<span><strong>${app.ready}</strong> of ${app.replicas} ready</span>
-			${current && html`<span>since <${Time} at=${current.finishedAt || current.createdAt} /></span>`}
+			${current && html`<span>serving since <${Time} at=${current.finishedAt || current.createdAt} /></span>`}
 		</p>
 		<div class="actions">
-			<button type="button" class="button primary" disabled=${app.status === 'deleting'} onClick=${() => openDialog({ kind: 'deploy', app, release: current })}><${Icon} name="upload" />Deploy new version</button>
+			<button type="button" class="button primary" disabled=${app.status === 'deleting'} onClick=${() => openDialog({ kind: 'deploy', app, release: releases?.[0] })}><${Icon} name="upload" />Deploy new version</button>
 			${actionsOf(app).map((action) => html`<${ActionButton} key=${action.id} action=${action} />`)}
 		</div>
 	</header>`;

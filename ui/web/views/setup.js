@@ -6,6 +6,7 @@ import { NewLink } from '../components/new-link.js';
 import { Outside } from '../components/outside.js';
 import { Problem } from '../components/problem.js';
 import { WorkspaceSteps } from '../components/workspace-steps.js';
+import { sentence } from '../format.js';
 import { html } from '../html.js';
 import { navigate } from '../router.js';
 import { enter } from '../session.js';
@@ -34,7 +35,6 @@ function LinkStep({ token }) {
 	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
 	const [attempt, setAttempt] = useState(0);
 	const info = useStore((state) => state.info);
-	const identity = useStore((state) => state.identity);
 	useEffect(() => {
 		setError(null);
 		api.setupLink(token).then(setLink, (cause) => {
@@ -49,7 +49,7 @@ function LinkStep({ token }) {
 	if (info.setUp) {
 		return html`<${Outside} title="This link was used">
 			<${Problem} tone="warn" message="A set-up link works once, and the appliance has its owner." fix="If that was not you, reinstall the appliance before anything is put on it." />
-			<a class="button primary wide" href=${identity ? '/' : '/login'}>${identity ? 'To the dashboard' : 'To the log-in'}</a>
+			<a class="button primary wide" href="/">To the dashboard</a>
 		</${Outside}>`;
 	}
 	return html`<${Outside} title="This link has expired">
@@ -93,9 +93,9 @@ function PasswordStep({ token, expiresAt }) {
 			<input type="text" class="hidden" name="username" value="owner" autocomplete="username" tabindex="-1" aria-hidden="true" readonly />
 			<${Field} label="Password" type="password" value=${password} onValue=${setPassword} input=${{ autocomplete: 'new-password', autofocus: true }}
 				hint=${html`<meter class="strength" min="0" max="3" low="1.5" high="2.5" optimum="3" value=${level} aria-label="Strength"></meter>${words}`}
-				problem=${error?.details.field === 'password' ? error.message : ''} />
+				problem=${error?.details.field === 'password' ? sentence(error.message) : ''} />
 			<${Field} label="Password again" type="password" value=${again} onValue=${setAgain} input=${{ autocomplete: 'new-password' }} problem=${differs ? 'The two differ.' : ''} />
-			${error && (error.details.field === 'password' ? html`<p class="field-hint">${error.fix}</p>` : html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`)}
+			${error && (error.details.field === 'password' ? html`<p class="field-hint">${sentence(error.fix)}</p>` : html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`)}
 			<button type="submit" class="button primary wide" disabled=${busy || !ready}>${busy ? 'One moment…' : 'Set the password'}</button>
 		</form>
 		${minutes > 0 && html`<p class="muted small">The link is good for ${minutes} more ${minutes === 1 ? 'minute' : 'minutes'}, and for one use.</p>`}
