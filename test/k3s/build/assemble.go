@@ -12,31 +12,46 @@ import (
 	"sort"
 )
 
-// assemble appends the payload, a zip archive, to the program.
-func assemble(work string) (string, error) {
-	whole := filepath.Join(work, "k3s")
-	if err := os.Rename(filepath.Join(work, "kube"), whole); err != nil {
-		return "", err
-	}
+const payloadName = "payload.zip"
+
+// packPayload makes the payload, a zip archive, of the folders bin and images.
+func packPayload(target, work string) error {
 	var files []string
 	for _, dir := range []string{"bin", "images"} {
 		found, err := filepath.Glob(filepath.Join(work, dir, "*"))
 		if err != nil {
-			return "", err
+			return err
 		}
 		files = append(files, found...)
 	}
 	sort.Strings(files)
-	out, err := os.OpenFile(whole, os.O_APPEND|os.O_WRONLY, 0)
+	out, err := os.Create(target)
 	if err != nil {
-		return "", err
+		return err
 	}
-	err = withProgress("packing the payload", func() error { return pack(out, work, files) })
-	if err != nil {
+	if err := withProgress("packing the payload", func() error { return pack(out, work, files) }); err != nil {
 		out.Close()
-		return "", fmt.Errorf("payload: %w", err)
+		return fmt.Errorf("payload: %w", err)
 	}
-	return whole, out.Close()
+	return out.Close()
+}
+
+// appendFile puts a file at the end of another.
+func appendFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
 }
 
 // pack writes the archive; its comment is the hash of what is in it, and so the name of the folder it unpacks to.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 )
 
@@ -22,8 +21,9 @@ type program struct {
 	into string // the folder of the payload it goes to
 }
 
-var programs = []program{
-	{"kube", "./cmd/k3s", ""},
+var kube = program{"kube", "./cmd/k3s", ""}
+
+var parts = []program{
 	{"containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", "bin"},
 	{"bridge", "github.com/containernetworking/plugins/plugins/main/bridge", "bin"},
 	{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local", "bin"},
@@ -35,7 +35,7 @@ var programs = []program{
 	{"pause", "./cmd/pause", "images"},
 }
 
-func compile(work string, p program) error {
+func compile(out string, p program) error {
 	ldflags := "-s -w" +
 		" -X " + components + ".gitVersion=" + version +
 		" -X " + components + ".gitMajor=1 -X " + components + ".gitMinor=36 -X " + components + ".gitTreeState=clean" +
@@ -45,7 +45,6 @@ func compile(work string, p program) error {
 		// a static one crashes at that.
 		ldflags += " -linkmode external -extldflags -static"
 	}
-	out := filepath.Join(work, p.into, p.name)
 	cmd := exec.Command("go", "build", "-trimpath", "-tags", tags, "-ldflags", ldflags, "-o", out, p.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	var messages bytes.Buffer

@@ -12,27 +12,32 @@ import (
 	"strings"
 )
 
-// contentKey is the hash of all that the program is made of: this module's sources, its go.sum and the compiler.
-func contentKey(root string) (string, error) {
-	if _, err := os.Stat(filepath.Join(root, "apt-packages")); err != nil {
+// contentKey is the hash of sources of this module and of the compiler.
+func contentKey(roots ...string) (string, error) {
+	if _, err := os.Stat("apt-packages"); err != nil {
 		return "", fmt.Errorf("run this in the stand-in's module folder: %w", err)
 	}
 	h := sha256.New()
 	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !counts(path) {
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !counts(path) {
+				return err
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			fmt.Fprintln(h, path)
+			_, err = io.Copy(h, f)
 			return err
-		}
-		f, err := os.Open(path)
+		})
 		if err != nil {
-			return err
+			return "", err
 		}
-		defer f.Close()
-		fmt.Fprintln(h, path)
-		_, err = io.Copy(h, f)
-		return err
-	})
-	return hex.EncodeToString(h.Sum(nil))[:24], err
+	}
+	return hex.EncodeToString(h.Sum(nil))[:24], nil
 }
 
 func counts(path string) bool {

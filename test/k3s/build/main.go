@@ -52,6 +52,10 @@ func run(out string, show bool) error {
 
 func build(dir, kept string) error {
 	start := time.Now()
+	parts, err := ensureParts()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -60,16 +64,11 @@ func build(dir, kept string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	for _, p := range programs {
-		if err := compile(work, p); err != nil {
-			return err
-		}
-	}
-	if err := makeImages(work); err != nil {
+	whole := filepath.Join(work, "k3s")
+	if err := compile(whole, kube); err != nil {
 		return err
 	}
-	whole, err := assemble(work)
-	if err != nil {
+	if err := appendFile(whole, filepath.Join(parts, payloadName)); err != nil {
 		return err
 	}
 	if err := os.Rename(whole, kept); err != nil {
@@ -77,6 +76,43 @@ func build(dir, kept string) error {
 	}
 	say("k3s stand-in built in %s", time.Since(start).Round(time.Second))
 	return nil
+}
+
+// ensureParts gives the folder with the payload, which changes seldom and so is kept by a key of its own.
+func ensureParts() (string, error) {
+	key, err := contentKey("go.mod", "go.sum", "build", "cmd/coredns", "cmd/pause")
+	if err != nil {
+		return "", err
+	}
+	dir, err := cacheDir("parts-" + key)
+	if err != nil {
+		return "", err
+	}
+	kept := filepath.Join(dir, payloadName)
+	if _, err := os.Stat(kept); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(dir, "work-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	for _, p := range parts {
+		if err := compile(filepath.Join(work, p.into, p.name), p); err != nil {
+			return "", err
+		}
+	}
+	if err := makeImages(work); err != nil {
+		return "", err
+	}
+	made := filepath.Join(work, payloadName)
+	if err := packPayload(made, work); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(made, kept)
 }
 
 // install links or copies the kept program, replacing what is there in one step.

@@ -95,7 +95,7 @@ func (r *runner) startControlPlane(ctx context.Context, f files) error {
 	if err := r.saveBootstrap(ctx, f, secret.server); err != nil {
 		return err
 	}
-	return r.group.Start("kube-apiserver", os.Stderr, 6*time.Second, r.apiserverArgs(f)...)
+	return r.group.Start("kube-apiserver", os.Stderr, 3*time.Second, r.apiserverArgs(f)...)
 }
 
 func (r *runner) startControllers(f files) error {
