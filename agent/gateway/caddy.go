@@ -16,9 +16,6 @@ import (
 
 // Settings of the proxy that are not for users to choose.
 const (
-	// dialTimeout bounds one try to connect; pods are near.
-	dialTimeout = 2 * time.Second
-
 	// upstreamIdle is shorter than the keep-alive of common servers (gunicorn
 	// 2 s, Node.js and uvicorn 5 s), so that the gateway and not the app ends
 	// an idle connection: a request never meets a connection that just closed.
@@ -46,10 +43,10 @@ func (g *Gateway) caddyConfig() ([]byte, error) {
 			"dynamic_upstreams": object{"source": "hks"},
 			"load_balancing":    object{"selection_policy": object{"policy": "first"}},
 			"transport": object{
-				"protocol":      "http",
+				"protocol":      "hks",
 				"versions":      []string{"1.1"},
 				"compression":   false,
-				"dial_timeout":  dialTimeout,
+				"dial_timeout":  g.cfg.Dial,
 				"network_proxy": object{"from": "none"},
 				"keep_alive": object{
 					"max_idle_conns_per_host": upstreamPool,

@@ -3,11 +3,14 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"hks.dev/hks/agent"
 )
@@ -48,6 +51,9 @@ func noReadyInstance(c *call) *failure {
 }
 
 func upstreamFailed(c *call, err error) *failure {
+	if wrapped, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		err = wrapped.Err // without Caddy's own id and place in its code
+	}
 	return &failure{
 		status: http.StatusBadGateway, code: codeUpstream, cause: err,
 		message: fmt.Sprintf("The app at %s did not answer.", visible(c.host)),

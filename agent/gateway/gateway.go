@@ -29,6 +29,7 @@ type Config struct {
 	AccessLog  string // file, rotated by size; "" for none
 	Settings   string // path of the settings file, for messages
 
+	Dial  time.Duration // how long one try to connect may take; default 1 s, pods are near
 	Hold  time.Duration // how long a request waits for an endpoint, retries included; default 5 s
 	Drain time.Duration // how long Stop lets requests end; default 20 s
 
@@ -68,6 +69,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Dial <= 0 {
+		cfg.Dial = time.Second
 	}
 	if cfg.Hold <= 0 {
 		cfg.Hold = 5 * time.Second

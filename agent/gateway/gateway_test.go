@@ -26,6 +26,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -379,6 +380,67 @@ func TestFailedDialsGoToAnotherEndpoint(t *testing.T) {
 	}
 }
 
+// The address of a pod that is gone is silent. A dial to it ends when the table
+// drops the address, not when its time is up.
+func TestDialsToInstancesThatAreGoneAreGivenUp(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Dial, c.Hold = 5*time.Minute, 5*time.Minute })
+	silent := silentServer(t)
+	r.app("web", silent)
+	r.start()
+	r.endpoints("web", 1)
+	answer := make(chan string, 1)
+	go func() {
+		_, body := r.get("web.localhost", "/")
+		answer <- body
+	}()
+	eventually(t, "the dial is under way", func() bool {
+		return r.g.routes.load().services["dev/web:80"].endpoints[0].inFlight.Load() == 1
+	})
+	r.backends("web", backend(t, "alive"))
+	select {
+	case got := <-answer:
+		if got != "alive / 0" {
+			t.Errorf("got %q", got)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the request still waits for an instance that is gone")
+	}
+}
+
+// silentServer listens and accepts nothing: its queue is full, so that a
+// further connection is neither made nor refused.
+func silentServer(t *testing.T) *httptest.Server {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*syscall.SockaddrInet4).Port}
+	for { // until one is left without an answer
+		conn, err := net.DialTimeout("tcp", address.String(), 300*time.Millisecond)
+		if err != nil {
+			break
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	return &httptest.Server{Listener: addressOnly{address}}
+}
+
+// addressOnly is a listener of which only the address is asked.
+type addressOnly struct{ address net.Addr }
+
+func (a addressOnly) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (a addressOnly) Close() error              { return nil }
+func (a addressOnly) Addr() net.Addr            { return a.address }
+
 // A request whose body was read by an instance is never sent to another.
 func TestPartlySentRequestsAreNotRepeated(t *testing.T) {
 	r := newRig(t)
@@ -410,7 +472,11 @@ func TestPartlySentRequestsAreNotRepeated(t *testing.T) {
 // An instance that dies before it answers: what has no effect is asked of another.
 func TestGetIsRepeatedWhenTheInstanceDies(t *testing.T) {
 	r := newRig(t)
-	dying := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	var asked atomic.Int64
+	dying := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		panic(http.ErrAbortHandler)
+	}))
 	t.Cleanup(dying.Close)
 	r.app("web", dying, backend(t, "alive"))
 	r.start()
@@ -419,6 +485,13 @@ func TestGetIsRepeatedWhenTheInstanceDies(t *testing.T) {
 		if resp, body := r.get("web.localhost", "/"); body != "alive / 0" {
 			t.Fatalf("got %d %s", resp.StatusCode, body)
 		}
+	}
+	asked.Store(0)
+	r.backends("web", dying)
+	r.endpoints("web", 1)
+	resp, _ := r.get("web.localhost", "/")
+	if resp.StatusCode != 502 || asked.Load() > 2*(maxResets+1) { // net/http itself asks twice on a kept connection
+		t.Errorf("got %d after %d tries; a request that kills instances is not sent on and on", resp.StatusCode, asked.Load())
 	}
 }
 

@@ -26,6 +26,7 @@ func init() {
 	caddy.RegisterModule(&certificatesApp{})
 	caddy.RegisterModule(&routeHandler{})
 	caddy.RegisterModule(&upstreams{})
+	caddy.RegisterModule(&transport{})
 	caddy.RegisterModule(&permission{})
 }
 

@@ -17,6 +17,10 @@ import (
 // maxWaiting bounds the requests that wait for an endpoint at one time.
 const maxWaiting = 2048
 
+// maxResets bounds the tries of a request that ends the connections of the
+// instances it is sent to: it may be what kills them.
+const maxResets = 2
+
 // statusClientGone is logged when the client went away before an answer.
 const statusClientGone = 499
 
@@ -46,11 +50,13 @@ func (h *routeHandler) Provision(ctx caddy.Context) error {
 type call struct {
 	host, path string
 	start      time.Time
-	deadline   time.Time // no new try after it
+	deadline   time.Time // until then it waits for endpoints
 	stats      *routeStats
 	service    string
 	endpoint   *endpoint
 	retries    int
+	resets     int  // tries that ended after a connection was made
+	final      bool // the try after the deadline is taken
 	replayable bool // may be sent again though it may have been received
 	body       *watchedBody
 }
@@ -92,12 +98,12 @@ func (h *routeHandler) finish(c *call, rec *recorder, r *http.Request, id string
 	if entry == nil {
 		return
 	}
-	fields := []zap.Field{
+	const most = 13 // fields, so that none is moved
+	fields := append(make([]zap.Field, 0, most),
 		zap.String("id", id), zap.String("client", clientOf(r)), zap.String("method", r.Method),
 		zap.String("scheme", schemeOf(r)), zap.String("host", c.host), zap.String("path", c.path),
 		zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes),
-		zap.Float64("ms", float64(took.Microseconds())/1000), zap.String("service", c.service),
-	}
+		zap.Float64("ms", float64(took.Microseconds())/1000), zap.String("service", c.service))
 	if c.endpoint != nil {
 		fields = append(fields, zap.String("endpoint", c.endpoint.address))
 	}
@@ -125,10 +131,10 @@ func (h *routeHandler) serve(rec *recorder, r *http.Request, next caddyhttp.Hand
 		if r.Context().Err() != nil {
 			return clientGone()
 		}
-		last = err
-		if !c.mayRetry(err) || rec.started() || time.Now().After(c.deadline) {
+		if !c.mayRetry(err) || rec.started() {
 			return upstreamFailed(c, err)
 		}
+		last = err
 		c.retries++
 	}
 }
@@ -148,10 +154,18 @@ func (h *routeHandler) attempt(rec *recorder, r *http.Request, next caddyhttp.Ha
 }
 
 // acquire chooses an endpoint for the next try. While there is none it waits
-// for one, until the call's deadline; last is the error of the try before.
+// for one, until the call's deadline; last is the error of the try before. A
+// try that took until after the deadline is followed by one more, if there is
+// an endpoint that has not failed.
 func (h *routeHandler) acquire(ctx context.Context, c *call, last error) *failure {
 	router := h.gateway.routes.load()
 	if done, failure := h.choose(router, c); done {
+		if failure == nil && last != nil && time.Now().After(c.deadline) {
+			if c.final || c.endpoint.failures.Load() > 0 {
+				return upstreamFailed(c, last)
+			}
+			c.final = true
+		}
 		return failure
 	}
 	if h.waiting.Add(1) > maxWaiting {
@@ -197,7 +211,7 @@ func (h *routeHandler) choose(router *router, c *call) (done bool, _ *failure) {
 		return true, noRoute(c.host)
 	}
 	c.service = found.Service
-	chosen, _ := router.services[found.Service].choose(c.start, c.endpoint)
+	chosen, _ := router.services[found.Service].choose(time.Now(), c.endpoint)
 	if chosen == nil {
 		return false, nil
 	}
@@ -211,7 +225,11 @@ func (c *call) mayRetry(err error) bool {
 	if c.body != nil && c.body.touched.Load() {
 		return false
 	}
-	return isDialError(err) || (c.replayable && isConnectionError(err))
+	if isDialError(err) {
+		return true
+	}
+	c.resets++
+	return c.replayable && c.resets <= maxResets && isConnectionError(err)
 }
 
 func isReplayable(r *http.Request) bool {

@@ -24,15 +24,16 @@ const (
 // router is a Table made ready for look-ups. It is never changed: a change in
 // the cluster makes another, which takes its place in a holder.
 type router struct {
-	table    Table
-	source   Source
-	builtAt  time.Time
-	hosts    map[string][]*route // exact host -> its routes, in the order they are tried
-	below    map[string][]*route // "x" of a host "*.x"
-	any      []*route            // routes of no host
-	services map[string]*service
-	certs    map[string]*tls.Certificate // by host or "*.x"
-	replaced chan struct{}               // closed when another took this one's place
+	table     Table
+	source    Source
+	builtAt   time.Time
+	hosts     map[string][]*route // exact host -> its routes, in the order they are tried
+	below     map[string][]*route // "x" of a host "*.x"
+	any       []*route            // routes of no host
+	services  map[string]*service
+	addresses map[string]bool             // of all endpoints
+	certs     map[string]*tls.Certificate // by host or "*.x"
+	replaced  chan struct{}               // closed when another took this one's place
 }
 
 // route is a Route with what its requests need.
@@ -48,9 +49,10 @@ func newRouter(table Table, source Source, now time.Time, before *router, stats 
 	r := &router{
 		table: table, source: source, builtAt: now,
 		hosts: map[string][]*route{}, below: map[string][]*route{},
-		services: make(map[string]*service, len(table.Services)),
-		certs:    map[string]*tls.Certificate{},
-		replaced: make(chan struct{}),
+		services:  make(map[string]*service, len(table.Services)),
+		addresses: map[string]bool{},
+		certs:     map[string]*tls.Certificate{},
+		replaced:  make(chan struct{}),
 	}
 	for _, s := range table.Services {
 		var known *service
@@ -58,6 +60,9 @@ func newRouter(table Table, source Source, now time.Time, before *router, stats 
 			known = before.services[s.ID]
 		}
 		r.services[s.ID] = newService(s, known)
+		for _, address := range s.Endpoints {
+			r.addresses[address] = true
+		}
 	}
 	sorted := slices.Clone(table.Routes)
 	slices.SortStableFunc(sorted, bySpecificity)

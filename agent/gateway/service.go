@@ -10,6 +10,7 @@ const (
 	ejectMin   = 250 * time.Millisecond // after the first failure, doubled by each further one
 	ejectMax   = 5 * time.Second
 	probeAfter = 100 * time.Millisecond // between trials while all endpoints are set aside
+	trialTime  = time.Second            // in which one request finds out whether an endpoint is back
 )
 
 // service is a Service with its endpoints' state.
@@ -90,7 +91,7 @@ func (e *endpoint) claimTrial(now time.Time) bool {
 		return true
 	}
 	until := e.retryAt.Load()
-	return e.retryAt.CompareAndSwap(until, now.Add(dialTimeout).UnixNano())
+	return e.retryAt.CompareAndSwap(until, now.Add(trialTime).UnixNano())
 }
 
 // probe picks an endpoint though all are set aside.

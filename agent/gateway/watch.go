@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -26,6 +27,7 @@ const (
 	kubeconfigEvery = 2 * time.Second       // how often the credential's file is looked at
 	buildEvery      = 20 * time.Millisecond // the least time between two tables
 	relistMax       = 5 * time.Second       // the longest pause before the API is asked again
+	refusedEvery    = time.Minute           // the same after it said that the gateway may not ask
 )
 
 // watcher keeps up with the cluster and reports its objects after each
@@ -143,8 +145,15 @@ func (s *session) signal() {
 func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.Interface, resource string, kind runtime.Object, fields string) *objectStore {
 	store := &objectStore{items: map[string]runtime.Object{}, signal: s.signal}
 	told := sync.OnceFunc(func() {
-		s.log.Warn("the gateway may not read "+resource+"; it does without", "resource", resource)
+		s.log.Info("the gateway may not read "+resource+" and does without", "resource", resource)
 	})
+	var refused atomic.Bool
+	mayAsk := func(ctx context.Context) error {
+		if refused.Swap(false) && !pause(ctx, refusedEvery) {
+			return ctx.Err()
+		}
+		return nil
+	}
 	note := func(err error) {
 		switch {
 		case err == nil:
@@ -154,6 +163,7 @@ func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.
 			s.api.failed(err)
 		case apierrors.IsForbidden(err):
 			told()
+			refused.Store(true)
 			fallthrough
 		default: // an answer, if not the one hoped for
 			store.asked()
@@ -161,12 +171,18 @@ func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			if err := mayAsk(ctx); err != nil {
+				return nil, err
+			}
 			options.FieldSelector = fields
 			list, err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Get()
 			note(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			if err := mayAsk(ctx); err != nil {
+				return nil, err
+			}
 			options.FieldSelector, options.Watch = fields, true
 			events, err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
 			note(err)
