@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	admissionac "k8s.io/client-go/applyconfigurations/admissionregistration/v1"
 	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
 
@@ -20,6 +21,14 @@ type rule struct {
 	workspaces bool // looks at workspaces' namespaces only
 	expression string
 	message    string
+}
+
+// reason is the kind of the refusal: a missing right, or a value that won't do.
+func (r rule) reason() metav1.StatusReason {
+	if r.agentOnly {
+		return metav1.StatusReasonForbidden
+	}
+	return metav1.StatusReasonInvalid
 }
 
 func admissionRules() []rule {
@@ -76,7 +85,7 @@ func (c *Client) applyAdmission(ctx context.Context, doing string) error {
 				WithMatchExpressions(metaac.LabelSelectorRequirement().WithKey(agent.LabelWorkspace).WithOperator("Exists")))
 		}
 		spec := admissionac.ValidatingAdmissionPolicySpec().WithFailurePolicy(admissionv1.Fail).WithMatchConstraints(match).
-			WithValidations(admissionac.Validation().WithExpression(r.expression).WithMessage(r.message))
+			WithValidations(admissionac.Validation().WithExpression(r.expression).WithMessage(r.message).WithReason(r.reason()))
 		if r.agentOnly {
 			spec.WithMatchConditions(admissionac.MatchCondition().WithName("is-the-agent").
 				WithExpression(fmt.Sprintf(`request.userInfo.username == 'system:serviceaccount:%s:%s'`, agent.SystemNamespace, AgentAccount)))

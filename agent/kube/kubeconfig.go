@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -19,6 +21,7 @@ type KubeconfigUser struct {
 	Token     string
 	Namespace string // the default one
 	Server    string // address to use instead of the connection's own; may be empty
+	Host      string // the same, for the host alone, and only where the connection's own is this machine's loopback
 }
 
 // KubeconfigFor writes a kubeconfig for the connection's cluster, with its CA
@@ -34,7 +37,7 @@ func (c *Client) KubeconfigFor(user KubeconfigUser) ([]byte, error) {
 	}
 	server := user.Server
 	if server == "" {
-		server = settings.Host
+		server = seenFromOutside(settings.Host, user.Host)
 	}
 	text, err := clientcmd.Write(clientcmdapi.Config{
 		Clusters:       map[string]*clientcmdapi.Cluster{user.Name: {Server: server, CertificateAuthorityData: ca}},
@@ -46,6 +49,19 @@ func (c *Client) KubeconfigFor(user KubeconfigUser) ([]byte, error) {
 		return nil, fmt.Errorf("writing a kubeconfig: %w", err)
 	}
 	return text, nil
+}
+
+// seenFromOutside puts host in the place of the loopback address in a URL.
+func seenFromOutside(server, host string) string {
+	at, err := url.Parse(server)
+	if err != nil || host == "" {
+		return server
+	}
+	if ip := net.ParseIP(at.Hostname()); at.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return server
+	}
+	at.Host = net.JoinHostPort(host, at.Port())
+	return at.String()
 }
 
 func caOf(settings *rest.Config) ([]byte, error) {

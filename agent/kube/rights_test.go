@@ -179,7 +179,7 @@ func TestA06CredentialsAreNarrow(t *testing.T) {
 			t.Errorf("statistics: %v", err)
 		}
 		for _, path := range []string{"pods", "configz", "logs/", "runningpods/", "stats/summary/../../pods", "exec/kube-system/x/y?command=id"} {
-			if err := ask(path); err == nil || !strings.Contains(err.Error(), "statistics only") {
+			if err := ask(path); !apierrors.IsForbidden(err) {
 				t.Errorf("%s: %v", path, err)
 			}
 		}
@@ -257,5 +257,18 @@ func TestWriteIfChanged(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), ".kubeconfig-*")); err != nil || len(left) != 0 {
 		t.Error(fmt.Sprint(left, err))
+	}
+}
+
+func TestSeenFromOutside(t *testing.T) {
+	for _, tt := range [][3]string{
+		{"https://127.0.0.1:6443", "192.0.2.7", "https://192.0.2.7:6443"},
+		{"https://localhost:6443", "2001:db8::1", "https://[2001:db8::1]:6443"},
+		{"https://10.0.0.1:6443", "192.0.2.7", "https://10.0.0.1:6443"},
+		{"https://127.0.0.1:6443", "", "https://127.0.0.1:6443"},
+	} {
+		if got := seenFromOutside(tt[0], tt[1]); got != tt[2] {
+			t.Errorf("%s from %s: %s, want %s", tt[0], tt[1], got, tt[2])
+		}
 	}
 }

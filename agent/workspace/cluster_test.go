@@ -109,6 +109,14 @@ func TestA02A03A06OnACluster(t *testing.T) {
 	owner := ownerClient(t, m)
 	t.Run("owner", func(t *testing.T) { checkOwner(t, owner) })
 	t.Run("admission", func(t *testing.T) { checkAdmission(t, owner) })
+	t.Run("network", func(t *testing.T) { checkNetwork(t, admin.Interface(), "second") })
+	t.Run("usage", func(t *testing.T) {
+		w, err := m.Current(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v", w.Resources)
+	})
 	t.Run("repair", func(t *testing.T) {
 		quotas := narrow.Interface().CoreV1().ResourceQuotas("second")
 		if err := quotas.Delete(t.Context(), objectName, metav1.DeleteOptions{}); err != nil {
@@ -132,6 +140,9 @@ func ownerClient(t *testing.T, m *Manager) kubernetes.Interface {
 	settings, err := clientcmd.RESTConfigFromKubeConfig(text)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(settings.Host, "127.0.0.1") {
+		t.Errorf("the credential is for this machine only: %s", settings.Host)
 	}
 	owner, err := kubernetes.NewForConfig(settings)
 	if err != nil {

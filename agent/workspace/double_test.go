@@ -111,7 +111,7 @@ func newCluster(objects ...runtime.Object) *cluster {
 func (c *cluster) Interface() kubernetes.Interface { return c.set }
 
 func (c *cluster) KubeconfigFor(user kube.KubeconfigUser) ([]byte, error) {
-	return []byte(user.Namespace + " " + user.Server), nil
+	return []byte(user.Namespace + " " + user.Server + " " + user.Host), nil
 }
 
 // refuse makes requests of a kind fail; nil lets them through again.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hks.dev/hks/agent"
@@ -35,6 +36,25 @@ func (m *Manager) Kubeconfig(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	return m.cfg.Cluster.KubeconfigFor(kube.KubeconfigUser{
-		Name: "hks", Token: issued.Status.Token, Namespace: row.Name, Server: m.cfg.Server(),
+		Name: "hks", Token: issued.Status.Token, Namespace: row.Name, Server: m.cfg.Server(), Host: m.nodeAddress(ctx),
 	})
+}
+
+// nodeAddress is the address of the node that the API server runs on, which
+// its certificate is for; empty when it can't be told.
+func (m *Manager) nodeAddress(ctx context.Context) string {
+	b := &builder{cfg: m.cfg, set: m.cfg.Cluster.Interface()}
+	nodes, err := b.nodes(ctx)
+	if err != nil {
+		m.cfg.Log.WarnContext(ctx, "the node's address can't be read; the credential works on this machine only", "error", err)
+		return ""
+	}
+	for _, node := range nodes {
+		for _, address := range node.Status.Addresses {
+			if address.Type == corev1.NodeInternalIP && runsGateway(&node, len(nodes)) {
+				return address.Address
+			}
+		}
+	}
+	return ""
 }

@@ -58,7 +58,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 3*time.Minute)
-	cfg.Patience = cmp.Or(cfg.Patience, 20*time.Second)
+	cfg.Patience = cmp.Or(cfg.Patience, time.Minute) // the engine restarts in less
 	cfg.Poll = cmp.Or(cfg.Poll, 200*time.Millisecond)
 	cfg.Refresh = cmp.Or(cfg.Refresh, 10*time.Second)
 	cfg.Repair = cmp.Or(cfg.Repair, 5*time.Minute)

@@ -10,11 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/store"
@@ -127,7 +130,7 @@ func TestA04ShortOutageIsWaitedOut(t *testing.T) {
 		b.start()
 		b.create("dev-workspace")
 		time.Sleep(10 * time.Second)
-		if got := b.rows.get(); got.Status != agent.WorkspaceCreating || got.Step != "namespace" {
+		if got := b.rows.get(); got.Status != agent.WorkspaceCreating || got.Step != "namespace" || !strings.HasPrefix(got.Reason, "waiting: ") {
 			t.Errorf("during the outage: %+v", got)
 		}
 		c.refuse("all", nil)
@@ -388,6 +391,23 @@ func TestKubeconfigNeedsAReadyWorkspace(t *testing.T) {
 	if _, err := b.Kubeconfig(t.Context()); agent.CodeOf(err) != agent.CodeWorkspaceMissing {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestKubeconfigIsForTheWorkspaceAndForOutside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		c.set.PrependReactor("create", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			return action.GetSubresource() == "token", &authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{Token: "t"}}, nil
+		})
+		b := newBench(t, c, &rows{})
+		b.start()
+		b.create("dev-workspace")
+		b.ready("dev-workspace")
+		got, err := b.Kubeconfig(t.Context())
+		if want := "dev-workspace https://192.0.2.7:6443 192.0.2.7"; err != nil || string(got) != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	})
 }
 
 func TestStopWithoutStart(t *testing.T) {

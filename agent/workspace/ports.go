@@ -56,15 +56,15 @@ type Config struct {
 	// HostAddresses lists the machine's own addresses; default all of its
 	// interfaces'.
 	HostAddresses func() ([]netip.Addr, error)
-	// Server is the API server's address for the owner's kubectl, as seen
-	// from outside; default the agent's own.
+	// Server is the API server's URL for the owner's kubectl, as seen from
+	// outside; default the node's address.
 	Server func() string
 
 	Publish func(kind, subject string, object any)
 	Record  func(ctx context.Context, activity agent.Activity)
 
 	Timeout  time.Duration // for making the workspace; default 3 minutes
-	Patience time.Duration // with a cluster that does not answer, inside Timeout; default 20 s
+	Patience time.Duration // with a cluster that does not answer, inside Timeout; default 1 minute
 	Poll     time.Duration // between two looks at the cluster; default 200 ms
 	Refresh  time.Duration // between two looks at the quota's use; default 10 s
 	Repair   time.Duration // between two repairs of what others changed; default 5 minutes

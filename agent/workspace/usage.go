@@ -2,7 +2,7 @@ package workspace
 
 import (
 	"context"
-	"reflect"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +43,7 @@ func (m *Manager) refresh(ctx context.Context, namespace string) {
 	resources := resourcesOf(quota)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	changed := m.usage.namespace != namespace || !reflect.DeepEqual(m.usage.resources, resources)
+	changed := m.usage.namespace != namespace || !slices.Equal(m.usage.resources, resources)
 	m.usage = usage{namespace: namespace, resources: resources, at: m.cfg.Now()}
 	if !changed {
 		return

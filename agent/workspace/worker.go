@@ -134,7 +134,8 @@ func (m *Manager) rename(ctx context.Context, row store.Workspace) error {
 	}
 	old := row.Name
 	row, err = m.change(ctx, func(w *store.Workspace) {
-		w.Name, w.Status, w.Step, w.RenameTo, w.Leftover = w.RenameTo, agent.WorkspaceReady, "", "", w.Name
+		w.Name, w.RenameTo, w.Leftover = w.RenameTo, "", w.Name
+		w.Status, w.Step, w.Reason, w.Fix = agent.WorkspaceReady, "", "", ""
 	})
 	if err == nil {
 		m.record(ctx, "info", row, fmt.Sprintf("workspace %s is now called %s", old, row.Name))
@@ -162,7 +163,7 @@ func (m *Manager) build(ctx context.Context, row store.Workspace, namespace stri
 	}
 	b := &builder{cfg: m.cfg, set: m.cfg.Cluster.Interface(), name: namespace, plan: plan, making: m.making}
 	for _, step := range b.steps() {
-		if _, err := m.change(ctx, func(w *store.Workspace) { w.Step = step.name }); err != nil {
+		if _, err := m.change(ctx, func(w *store.Workspace) { w.Step, w.Reason = step.name, "" }); err != nil {
 			return err
 		}
 		if err := m.patiently(deadline, step.run); err != nil {
@@ -183,12 +184,16 @@ func (m *Manager) overdue(ctx context.Context, step string, err error) error {
 		"the step %q was not done after %s: %w", step, m.cfg.Timeout, err)
 }
 
-// patiently runs fn again for a while as long as the cluster does not answer.
+// patiently runs fn again for a while as long as the cluster does not answer,
+// and shows what it waits for.
 func (m *Manager) patiently(ctx context.Context, fn func(context.Context) error) error {
 	started := m.cfg.Now()
 	for {
 		err := fn(ctx)
 		if agent.CodeOf(err) != agent.CodeClusterAway || m.cfg.Now().Sub(started) >= m.cfg.Patience {
+			return err
+		}
+		if _, err := m.change(ctx, func(w *store.Workspace) { w.Reason = "waiting: " + err.Error() }); err != nil {
 			return err
 		}
 		if !sleep(ctx, max(m.cfg.Poll, m.cfg.Patience/20)) {
