@@ -166,7 +166,7 @@ func downCommand(cfg Config, root *string) *cobra.Command {
 		Short: "Stop everything and take it off the machine; data and settings stay",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := newMachine(cfg, *root)
+			m, err := newMachineToClean(cfg, *root)
 			if err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func purgeCommand(cfg Config, root *string) *cobra.Command {
 		Short: "Like down, and remove all data and settings too",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := newMachine(cfg, *root)
+			m, err := newMachineToClean(cfg, *root)
 			if err != nil {
 				return err
 			}
@@ -243,6 +243,21 @@ func fetchCommand(cfg Config) *cobra.Command {
 	f.StringVar(&o.record, "record", "", "write the verified checksums to this lock file")
 	f.Lookup("record").NoOptDefVal = "installer/k3s.lock"
 	return cmd
+}
+
+// newMachineToClean is newMachine for a removal, which must not fail for a
+// mistake in the settings.
+func newMachineToClean(cfg Config, root string) (*machine, error) {
+	m, err := newMachine(cfg, root)
+	if agent.CodeOf(err) != agent.CodeInvalid {
+		return m, err
+	}
+	if root, err = filepath.Abs(root); err != nil {
+		return nil, fmt.Errorf("finding the root: %w", err)
+	}
+	settings := config.Default(root)
+	settings.K3s.Binary = settings.Paths().Bin("k3s")
+	return &machine{cfg: cfg, settings: settings, paths: settings.Paths(), out: cfg.Out, err: cfg.Err}, nil
 }
 
 // confirm asks for a word to be typed.

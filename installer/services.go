@@ -71,7 +71,7 @@ func (m *machine) agentService() (service, error) {
 		}
 		return systemd.New(systemd.Config{Unit: systemd.Unit{
 			Name: systemd.AgentUnit, Description: "hks: agent", After: []string{"network-online.target"},
-			Command: command, Environment: environment, Notify: true, KillProcess: true, Watchdog: 30 * time.Second,
+			Command: command, Environment: environment, Notify: true, Watchdog: 30 * time.Second,
 			Options: map[string]string{"LockPersonality": "yes", "RestrictSUIDSGID": "yes"},
 		}})
 	}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"hks.dev/hks/agent"
@@ -220,11 +219,18 @@ func (m *machine) printAccess(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		left := time.Until(link.ExpiresAt).Round(time.Minute)
-		fmt.Fprintf(m.out, "  log in:       %s   (works once, for %s)\n", link.URL, strings.TrimSuffix(left.String(), "0s"))
+		fmt.Fprintf(m.out, "  log in:       %s   (works once, for %s)\n", link.URL, inWords(time.Until(link.ExpiresAt)))
 	}
 	fmt.Fprintf(m.out, "  fingerprint:  %s\n", info.Fingerprint)
 	return nil
+}
+
+func inWords(d time.Duration) string {
+	minutes := int(d.Round(time.Minute).Minutes())
+	if minutes == 60 {
+		return "an hour"
+	}
+	return fmt.Sprintf("%d minutes", minutes)
 }
 
 // url is where the owner finds the appliance, as the agent's own links have it.

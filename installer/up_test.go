@@ -112,7 +112,7 @@ func TestA01UpPrintsALinkAndDownLeavesNothing(t *testing.T) {
 	b := newBox(t, "")
 	want(t, b.up(t, "--extra", "kubelet-arg=fail-cgroupv1=false"), 0,
 		"engine", "waiting for the node box", "ready, v1.36.2+k3s1",
-		"log in:       https://localhost:8443/setup?token=once   (works once, for 1h0m)", "fingerprint:  SHA256:ab12")
+		"log in:       https://localhost:8443/setup?token=once   (works once, for an hour)", "fingerprint:  SHA256:ab12")
 	if text := read(t, b.paths.ConfigFile()); !strings.Contains(text, "- fail-cgroupv1=false") {
 		t.Errorf("settings:\n%s", text)
 	}

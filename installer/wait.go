@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/client"
 )
 
 // askPause is between two looks at the agent.
@@ -99,7 +100,7 @@ func (m *machine) showParts(parts []agent.Part, shown map[string]string, began t
 // away tells an agent that does not listen yet from one that refuses.
 func away(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) ||
-		errors.Is(err, context.DeadlineExceeded) || agent.CodeOf(err) == agent.CodeClusterAway || agent.CodeOf(err) == agent.CodeInternal
+		errors.Is(err, context.DeadlineExceeded) || agent.CodeOf(err) == client.CodeUnreachable || agent.CodeOf(err) == agent.CodeClusterAway || agent.CodeOf(err) == agent.CodeInternal
 }
 
 func (m *machine) agentEnded(ctx context.Context, s service, state agent.ProcessState) error {

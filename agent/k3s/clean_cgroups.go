@@ -121,17 +121,3 @@ func cgroupParents(m mount, membership []byte) []string {
 	}
 	return parents
 }
-
-// removeRuncStates removes runc's notes about the containers that containerd
-// of this k3s has run; a reboot would have.
-func (c *Cleaner) removeRuncStates(context.Context) error {
-	containers, err := filepath.Glob(filepath.Join(runFolder, "containerd/io.containerd.runtime.v2.task/k8s.io/*"))
-	if err != nil {
-		return err
-	}
-	var dirs []string
-	for _, container := range containers {
-		dirs = append(dirs, filepath.Join("/run/containerd/runc/k8s.io", filepath.Base(container)))
-	}
-	return c.RemoveTrees(dirs...)
-}

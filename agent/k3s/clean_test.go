@@ -246,6 +246,54 @@ func TestRemoveTreeNeverCrossesAMount(t *testing.T) {
 	}
 }
 
+func TestShimSocket(t *testing.T) {
+	tests := map[string]struct{ file, text, want string }{
+		"bootstrap":     {"bootstrap.json", `{"version":2,"address":"unix:///run/containerd/s/ab12","protocol":"ttrpc"}`, "/run/containerd/s/ab12"},
+		"older":         {"address", "unix:///run/containerd/s/cd34\n", "/run/containerd/s/cd34"},
+		"elsewhere":     {"address", "unix:///etc/passwd", ""},
+		"a way out":     {"address", "unix:///run/containerd/s/../../../etc/passwd", ""},
+		"not JSON":      {"bootstrap.json", "{", ""},
+		"no note of it": {"config.json", "{}", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, tt.file), []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := shimSocket(dir); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRemoveDeadSocketKeepsALiveOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.SetUnlinkOnClose(false)
+	if err := removeDeadSocket(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("a live socket is gone: %v", err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := removeDeadSocket(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("a dead socket stays: %v", err)
+	}
+}
+
 func TestNewCleanerRefusesTheRoot(t *testing.T) {
 	for _, dir := range []string{"", "/", "relative", "/x/.."} {
 		if _, err := NewCleaner(CleanerConfig{DataDir: dir, ConfigDir: "/etc/rancher/k3s"}); err == nil {

@@ -68,6 +68,7 @@ func (c *Cleaner) Cleanup(ctx context.Context) error {
 		{"removing sets of addresses", c.removeSets},
 		{"removing packet tables", c.removeTables},
 		{"removing control groups", c.removeCgroups},
+		{"removing states of containers", c.removeRunFiles},
 		{"removing the network's state", func(context.Context) error { return c.RemoveTrees(cniFolder) }},
 	})
 }
@@ -76,9 +77,8 @@ func (c *Cleaner) Cleanup(ctx context.Context) error {
 // What is mounted there, or lies below a mount, stays and is named.
 func (c *Cleaner) Purge(ctx context.Context) error {
 	return c.all(ctx, []step{
-		{"removing states of containers", c.removeRuncStates},
 		{"removing k3s's files", func(context.Context) error {
-			return c.RemoveTrees(c.cfg.DataDir, c.cfg.ConfigDir, runFolder, "/run/flannel", kubeletFolder,
+			return c.RemoveTrees(c.cfg.DataDir, c.cfg.ConfigDir, "/run/flannel", kubeletFolder,
 				"/etc/rancher/node", "/var/log/pods", "/var/log/containers")
 		}},
 		{"removing empty folders", func(context.Context) error {

@@ -132,6 +132,11 @@ func TestA96RealEngine(t *testing.T) {
 		if items := left(); len(items) > 0 {
 			t.Errorf("left after cleaning: %q", items)
 		}
+		for _, dir := range []string{runFolder, sharedFolder, "/run/nri", netnsFolder, cniFolder + "/results"} {
+			if _, err := os.Stat(dir); !os.IsNotExist(err) {
+				t.Errorf("%s is still there: %v", dir, err)
+			}
+		}
 	}
 	must("started again on its data", second.Start(t.Context()))
 	must("stopped", second.Stop(t.Context()))
