@@ -131,7 +131,7 @@ func (c *cluster) podsReady(namespace string, names ...string) {
 			args = append(args, name)
 		}
 		var last error
-		for range 4 {
+		for range 3 {
 			if _, last = c.try(args...); last == nil {
 				break
 			}

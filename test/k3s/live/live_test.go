@@ -47,13 +47,20 @@ configs: {%q: {auth: {username: hks, password: s3cret}, tls: {ca_file: %s}}}
 	c.start()
 	c.podsReady("kube-system", "k8s-app=kube-dns", "app=local-path-provisioner", "k8s-app=metrics-server")
 
-	t.Run("workload", func(t *testing.T) { c.workload(t) })
-	t.Run("policy", func(t *testing.T) { c.policy(t) })
-	t.Run("pull", func(t *testing.T) {
+	run := func(name string, step func(*testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			defer func(outer *testing.T) { c.t = outer }(c.t)
+			c.t = t
+			step(t)
+		})
+	}
+	run("workload", c.workload)
+	run("policy", c.policy)
+	run("pull", func(t *testing.T) {
 		c.apply(pod("puller", "registry.test/team/tool:1", ""))
 		c.podsReady("t", "puller")
 	})
-	t.Run("archive", func(t *testing.T) {
+	run("archive", func(t *testing.T) {
 		writeTar(t, dataDir+"/agent/images/tool.tar", "local.test/tool:2", tool(t, "imported"))
 		c.until(time.Minute, "the archive is imported", func() bool {
 			out, _ := exec.Command(c.k3s, "ctr", "images", "ls", "-q").Output()
@@ -62,14 +69,14 @@ configs: {%q: {auth: {username: hks, password: s3cret}, tls: {ca_file: %s}}}
 		c.apply(strings.Replace(pod("importer", "local.test/tool:2", ""), "IfNotPresent", "Never", 1))
 		c.podsReady("t", "importer")
 	})
-	t.Run("manifests", func(t *testing.T) {
+	run("manifests", func(t *testing.T) {
 		must(t, os.WriteFile(dataDir+"/server/manifests/mine.yaml", []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine, namespace: t}\n"), 0o600))
 		c.until(time.Minute, "the manifest is applied", func() bool { _, err := c.try("-n", "t", "get", "configmap", "mine"); return err == nil })
 	})
-	t.Run("tokens", func(t *testing.T) { c.tokens(t) })
-	t.Run("restart", func(t *testing.T) { c.restart(t) })
-	t.Run("restore", func(t *testing.T) { c.restore(t) })
-	t.Run("a child dies", func(t *testing.T) {
+	run("tokens", c.tokens)
+	run("restart", c.restart)
+	run("restore", c.restore)
+	run("a child dies", func(t *testing.T) {
 		must(t, exec.Command("pkill", "-KILL", "-x", "-f", "containerd --config .*").Run())
 		select {
 		case err := <-c.ended:

@@ -1,22 +1,24 @@
 package live
 
 import (
+	"archive/tar"
+	"bytes"
 	"crypto/tls"
+	"encoding/pem"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
-	"encoding/pem"
-
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -45,12 +47,22 @@ func tool(t *testing.T, mark string) v1.Image {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
 	must(t, err)
-	img, err := crane.Image(map[string][]byte{"bin/busybox": busybox, "bin/sh": busybox, "bin/sleep": busybox, "mark": []byte(mark)})
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for file, data := range map[string][]byte{"bin/busybox": busybox, "mark": []byte(mark)} {
+		must(t, w.WriteHeader(&tar.Header{Name: file, Mode: 0o755, Size: int64(len(data))}))
+		_, err := w.Write(data)
+		must(t, err)
+	}
+	must(t, w.Close())
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buf.Bytes())), nil })
+	must(t, err)
+	img, err := mutate.AppendLayers(empty.Image, layer)
 	must(t, err)
 	cfg, err := img.ConfigFile()
 	must(t, err)
 	cfg = cfg.DeepCopy()
-	cfg.Architecture, cfg.OS = "amd64", "linux"
+	cfg.Architecture, cfg.OS = runtime.GOARCH, "linux"
 	cfg.Config.Entrypoint = []string{"/bin/busybox", "sleep", "1000000"}
 	img, err = mutate.ConfigFile(img, cfg)
 	must(t, err)
