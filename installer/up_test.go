@@ -54,11 +54,9 @@ func newBox(t *testing.T, settings string) box {
 	defaults := config.Default(root)
 	b := box{root, bin, defaults.Paths()}
 	for _, name := range append([]string{"k3s"}, programs...) {
-		data, err := os.ReadFile(os.Args[0])
-		if err != nil {
+		if err := os.Symlink(os.Args[0], filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(bin, name), string(data))
 	}
 	write(t, b.paths.Hosts(), "127.0.0.1 localhost\n")
 	if settings != "" {
@@ -124,6 +122,9 @@ func TestA01UpPrintsALinkAndDownLeavesNothing(t *testing.T) {
 	}
 	want(t, b.up(t, "--extra", "debug=true"), exitFailed, "k3s.extra", "is kept")
 
+	if err := os.Remove(filepath.Join(b.bin, "hks-agent")); err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(b.bin, "hks-agent"), read(t, os.Args[0])+"a new build")
 	want(t, b.up(t), 0)
 	if now := b.pids(t); now[0] == first[0] || now[1] != first[1] || now[2] != first[2] {

@@ -19,7 +19,11 @@ if [ -n "${HKS_K3S_BINARY:-}" ]; then
 	exit 0
 fi
 if bin/hks-installer fetch --to "$cache/k3s" 2>"$cache/fetch.log"; then
+	sed -n '/^warning:/,$p' "$cache/fetch.log" # what was not verified against k3s.lock
 	place "$cache/k3s/k3s"
+	for images in "$cache"/k3s/k3s-airgap-images-*.tar.zst; do
+		[ ! -e "$images" ] || ln -sf "$images" "$(dirname "$target")/" # up places them beside the engine
+	done
 	exit 0
 fi
 echo "engine: the k3s release can't be had here ($(tail -n 1 "$cache/fetch.log")); building the stand-in"

@@ -24,19 +24,14 @@ var versionGrammar = regexp.MustCompile(`^k3s version (v[0-9]+\.[0-9]+\.[0-9]+[^
 
 // Bounds of the checks before a start.
 const (
-	versionLimit = 5 * time.Second
-	minFree      = 2 << 30 // bytes on the data folder's file system
-	apiPort      = 6443
+	minFree = 2 << 30 // bytes on the data folder's file system
+	apiPort = 6443
 )
 
-// checkBinary runs k3s --version.
-func (e *Engine) checkBinary(ctx context.Context) (string, error) {
-	return Version(ctx, e.cfg.Binary, e.cfg.environment())
-}
-
-// Version asks a k3s binary which version it is; anything that is not k3s is
+// checkBinary asks the binary which version it is; anything that is not k3s is
 // refused in words that name the mend.
-func Version(ctx context.Context, binary string, env []string) (string, error) {
+func (e *Engine) checkBinary(ctx context.Context) (string, error) {
+	binary := e.cfg.Binary
 	info, err := os.Stat(binary)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -46,14 +41,14 @@ func Version(ctx context.Context, binary string, env []string) (string, error) {
 	case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
 		return "", binaryError(binary, "is not an executable file", nil)
 	}
-	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	ctx, cancel := context.WithTimeout(ctx, e.pace.version)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "--version")
-	cmd.Env = env
+	cmd.Env = e.cfg.environment()
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
-		return "", binaryError(binary, fmt.Sprintf("did not tell its version within %s", versionLimit), ctx.Err())
+		return "", binaryError(binary, fmt.Sprintf("did not tell its version within %s", e.pace.version), ctx.Err())
 	}
 	if err != nil {
 		return "", binaryError(binary, "does not run on this machine: "+err.Error(), err)

@@ -71,7 +71,7 @@ func newBench(t *testing.T, p place, cfg Config) *bench {
 	if b.Engine, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	b.pace.starting, b.pace.ready = 10*time.Millisecond, 20*time.Millisecond
+	b.pace.starting, b.pace.ready, b.pace.version = 10*time.Millisecond, 20*time.Millisecond, time.Minute
 	b.freeSpace = func(string) (uint64, error) { return 1 << 40, nil }
 	t.Cleanup(func() {
 		if err := b.Stop(context.Background()); err != nil {
@@ -309,7 +309,7 @@ func TestEngineRefusesAWrongBinary(t *testing.T) {
 		"not executable": {text, "is not an executable file"},
 		"no program":     {noProgram, "does not run on this machine"},
 		"not k3s":        {link("something-else"), "is not k3s"},
-		"hangs":          {link("k3s-that-hangs"), "did not tell its version within 5s"},
+		"hangs":          {link("k3s-that-hangs"), "did not tell its version within 1s"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -318,6 +318,9 @@ func TestEngineRefusesAWrongBinary(t *testing.T) {
 			cfg := p.config("fine")
 			cfg.Binary = tt.binary
 			b := newBench(t, p, cfg)
+			if name == "hangs" {
+				b.pace.version = time.Second
+			}
 			wantError(t, b.Start(t.Context()), agent.CodeInvalid, tt.want, tt.binary, "HKS_K3S_BINARY", "k3s.binary", "make k3s")
 			if _, err := os.Stat(cfg.ConfigFile); !os.IsNotExist(err) {
 				t.Errorf("half-made: %v", err)
@@ -337,6 +340,18 @@ func TestEngineRefusesAPortInUse(t *testing.T) {
 	wantError(t, b.Start(t.Context()), agent.CodeConflict, fmt.Sprintf("port %d", p.port), fmt.Sprintf("pid %d", os.Getpid()))
 	if b.pid(t) != 0 {
 		t.Error("k3s was started all the same")
+	}
+}
+
+func TestListenerOf(t *testing.T) {
+	table := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+		"   0: 0100007F:192B 00000000:0000 01 00000000:00000000 00:00000000 00000000     0        0 111 1 0\n" +
+		"   1: 00000000:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 222 1 0\n"
+	if got := listenerOf(table, 6443); got != "222" {
+		t.Errorf("got %q, want the socket that listens", got)
+	}
+	if got := listenerOf(table, 443); got != "" {
+		t.Errorf("got %q for a port that is free", got)
 	}
 }
 

@@ -28,14 +28,15 @@ type Health struct {
 	Version string    // of k3s
 }
 
-// pace is how often the engine is looked at.
+// pace is how often the engine is looked at, and for how long.
 type pace struct {
 	starting, ready time.Duration
-	misses          int // failed looks before a ready engine counts as away
-	crashes         int // ends during a start before the wait is given up
+	version         time.Duration // for k3s --version
+	misses          int           // failed looks before a ready engine counts as away
+	crashes         int           // ends during a start before the wait is given up
 }
 
-var defaultPace = pace{starting: 500 * time.Millisecond, ready: 3 * time.Second, misses: 2, crashes: 3}
+var defaultPace = pace{starting: 500 * time.Millisecond, ready: 3 * time.Second, version: 5 * time.Second, misses: 2, crashes: 3}
 
 // Health tells how the engine fares.
 func (e *Engine) Health() Health {

@@ -1,16 +1,13 @@
 package k3s
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"errors"
-
-	"github.com/prometheus/procfs"
 )
 
 // Holder is a process that listens on a port.
@@ -26,35 +23,41 @@ func (h *Holder) String() string {
 	return fmt.Sprintf("%s (pid %d)", h.Command, h.PID)
 }
 
-// listening is TCP_LISTEN of the kernel's socket tables, proc_net_tcp(5).
-const listening = 10
-
 // PortHolder tells who listens on a TCP port of this machine; nil is nobody.
 func PortHolder(port int) (*Holder, error) {
-	proc, err := procfs.NewFS(procfs.DefaultMountPoint)
-	if err != nil {
-		return nil, fmt.Errorf("reading processes: %w", err)
-	}
-	for _, table := range []func() (procfs.NetTCP, error){proc.NetTCP, proc.NetTCP6} {
-		sockets, err := table()
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // no IPv6 here
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading sockets: %w", err)
 		}
-		for _, socket := range sockets {
-			if socket.St == listening && socket.LocalPort == uint64(port) {
-				return socketHolder(socket.Inode)
-			}
+		if inode := listenerOf(string(data), port); inode != "" {
+			return socketHolder(inode)
 		}
 	}
 	return nil, nil
 }
 
+// listenerOf finds the inode of the socket that listens on a port in one of
+// the kernel's tables, proc_net_tcp(5); "" is none.
+func listenerOf(table string, port int) string {
+	const listening = "0A" // TCP_LISTEN
+	suffix := fmt.Sprintf(":%04X", port)
+	for line := range strings.Lines(table) {
+		// sl local_address rem_address st queues timer retransmits uid timeout inode
+		fields := strings.Fields(line)
+		if len(fields) > 9 && fields[3] == listening && strings.HasSuffix(fields[1], suffix) {
+			return fields[9]
+		}
+	}
+	return ""
+}
+
 // socketHolder looks for the process with the socket of an inode.
-func socketHolder(inode uint64) (*Holder, error) {
-	want := fmt.Sprintf("socket:[%d]", inode)
+func socketHolder(inode string) (*Holder, error) {
+	want := "socket:[" + inode + "]"
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
 		return nil, fmt.Errorf("reading processes: %w", err)
