@@ -81,7 +81,7 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(list, " ")
 }
 
-func TestA90FetchVerifiesAndRecords(t *testing.T) {
+func TestFetchVerifiesAndRecords(t *testing.T) {
 	dir := t.TempDir()
 	url, hits := mirror(t, goodSums(), nil)
 	record := filepath.Join(dir, "k3s.lock")

@@ -103,7 +103,7 @@ func want(t *testing.T, r result, code int, parts ...string) {
 	}
 }
 
-func TestA01UpPrintsALinkAndDownLeavesNothing(t *testing.T) {
+func TestUpPrintsALinkAndDownLeavesNothing(t *testing.T) {
 	if !alone(t) {
 		return
 	}

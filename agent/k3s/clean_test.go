@@ -303,7 +303,7 @@ func TestNewCleanerRefusesTheRoot(t *testing.T) {
 }
 
 // The real thing, in a network namespace of its own: foreign rules stay.
-func TestA93CleanupTakesAwayOwnRulesAndLinksOnly(t *testing.T) {
+func TestCleanupTakesAwayOwnRulesAndLinksOnly(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root for a network namespace")
 	}

@@ -167,7 +167,7 @@ func TestEngineStartsAndStops(t *testing.T) {
 	}
 }
 
-func TestA96EngineAdoptsK3sAfterTheAgentsRestart(t *testing.T) {
+func TestEngineAdoptsK3sAfterTheAgentsRestart(t *testing.T) {
 	p := newPlace(t)
 	first := newBench(t, p, p.config("fine"))
 	if err := first.Start(t.Context()); err != nil {
@@ -267,7 +267,7 @@ func TestEngineGivesUpWaitingForACrashingK3s(t *testing.T) {
 	wantError(t, b.Start(t.Context()), agent.CodeClusterAway, "ended 1 times", "flux valve is stuck")
 }
 
-func TestA96EngineSeesAKilledK3sComeBack(t *testing.T) {
+func TestEngineSeesAKilledK3sComeBack(t *testing.T) {
 	p := newPlace(t)
 	b := newBench(t, p, p.config("fine"))
 	if err := b.Start(t.Context()); err != nil {

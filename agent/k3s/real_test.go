@@ -11,12 +11,12 @@ import (
 	"hks.dev/hks/agent/process"
 )
 
-// TestA96RealEngine runs a real k3s, or the stand-in, through its life. It
+// TestRealEngine runs a real k3s, or the stand-in, through its life. It
 // changes the machine it runs on, so it wants a sandbox and says so:
 //
 //	go test -c -o /tmp/k3s.test ./agent/k3s
 //	go run ./test/sandbox -- env HKS_TEST_K3S=bin/k3s /tmp/k3s.test -test.run RealEngine -test.v
-func TestA96RealEngine(t *testing.T) {
+func TestRealEngine(t *testing.T) {
 	binary := os.Getenv("HKS_TEST_K3S")
 	if binary == "" {
 		t.Skip("HKS_TEST_K3S names no k3s binary")

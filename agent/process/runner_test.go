@@ -186,7 +186,7 @@ func TestRunnerStartsAKilledChildAgain(t *testing.T) {
 	eventually(t, "another child", func() bool { now := pidOf(t, r); return now != 0 && now != pid && alive(now) })
 }
 
-func TestA96RunnerAdoptsAfterItsSupervisorDied(t *testing.T) {
+func TestRunnerAdoptsAfterItsSupervisorDied(t *testing.T) {
 	dir := t.TempDir()
 	supervisor := exec.CommandContext(t.Context(), os.Args[0])
 	supervisor.Env = []string{"HKS_TEST_CHILD=supervise", "HKS_TEST_DIR=" + dir}
