@@ -2,7 +2,7 @@
 // goes away, and two hundred apps.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { artefacts, launch, open, portrait } from './lib/browser.js';
@@ -127,6 +127,20 @@ test('a workspace that could not be made says why and can be tried again', { ski
 	await page.close();
 });
 
+/**
+ * What the page's main thread has taken of the processor, in milliseconds: a
+ * figure that a busy machine does not change.
+ * @param {Page} page
+ */
+async function mainThread(page) {
+	const session = await browser.context.newCDPSession(page);
+	await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+	return async () => {
+		const { metrics } = await session.send('Performance.getMetrics');
+		return (metrics.find((metric) => metric.name === 'TaskDuration')?.value || 0) * 1000;
+	};
+}
+
 test('two hundred apps: the first paint and each key stay quick', { skip }, async (t) => {
 	const { page, quiet } = await open(browser.context);
 	const [one] = await browser.context.request.get(`${to.url}/api/apps`).then((answer) => answer.json());
@@ -136,17 +150,23 @@ test('two hundred apps: the first paint and each key stay quick', { skip }, asyn
 		reason: i % statuses.length > 5 ? 'made up for the test' : '',
 	}));
 	await page.route('**/api/apps', (route) => route.fulfill({ json: many }));
+	await page.route('**/metrics?*', (route) => route.fulfill({ json: [] }));
 	await page.goto(to.url);
-	await page.locator('.apps tbody tr').nth(199).waitFor();
+	await page.getByText('140 more…').waitFor();
+	const busy = await mainThread(page);
+	const before = await busy();
 	await page.reload(); // now the browser has the files, as on any day but the first
-	await page.locator('.apps tbody tr').nth(199).waitFor();
+	await page.getByText('140 more…').waitFor();
 	const loading = await page.evaluate(() => {
 		const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
 		return {
 			firstPaint: Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime),
-			bytes: performance.getEntriesByType('resource').reduce((sum, entry) => sum + /** @type {PerformanceResourceTiming} */ (entry).encodedBodySize, navigation.encodedBodySize),
+			bytes: performance.getEntriesByType('resource').filter((entry) => !entry.name.includes('/api/'))
+				.reduce((sum, entry) => sum + /** @type {PerformanceResourceTiming} */ (entry).encodedBodySize, navigation.encodedBodySize),
 		};
 	});
+
+	const loadingCPU = await busy() - before;
 
 	/** From the key to the frame that shows its effect. @param {() => Promise<unknown>} act */
 	const took = async (act) => {
@@ -163,18 +183,33 @@ test('two hundred apps: the first paint and each key stay quick', { skip }, asyn
 	};
 	await page.locator('#app-filter').focus();
 	const keys = [];
+	const beforeKeys = await busy();
 	for (const key of ['a', 'p', 'p', '-', '0', '4', 'Backspace', 'Backspace']) keys.push(await took(() => page.keyboard.press(key)));
-	assert.equal(await page.locator('.apps tbody tr').count(), 200);
+	const keyCPU = (await busy() - beforeKeys) / keys.length;
+	await page.locator('#app-filter').fill('app-199');
+	await page.getByRole('row', { name: /app-199/ }).waitFor();
+	await page.locator('#app-filter').fill('');
+	await page.mouse.move(640, 600);
+	await page.waitForFunction(() => {
+		scrollTo(0, document.body.scrollHeight);
+		return document.querySelectorAll('.apps tbody tr').length === 200;
+	});
 	const palette = await took(() => page.keyboard.press('Control+k'));
 	await page.getByRole('combobox').waitFor();
 	const typing = await took(() => page.keyboard.press('9'));
 	await page.keyboard.press('Escape');
-	const figures = { ...loading, slowestKey: Math.max(...keys), medianKey: keys.sort((a, b) => a - b)[keys.length >> 1], palette, typing };
+	const figures = {
+		...loading, slowestKey: Math.max(...keys), medianKey: keys.sort((a, b) => a - b)[keys.length >> 1], palette, typing,
+		loadingCPU: Math.round(loadingCPU), keyCPU: Math.round(keyCPU),
+	};
 	t.diagnostic(JSON.stringify(figures));
 	writeFileSync(join(artefacts, 'timings.json'), `${JSON.stringify(figures, null, 2)}\n`);
-	// The goals are 200 and 100 ms on a machine that does nothing else; a busy one gets five times as long.
-	assert.ok(figures.firstPaint <= 1000, `first paint after ${figures.firstPaint} ms`);
-	assert.ok(figures.medianKey <= 500, `a key takes ${figures.medianKey} ms`);
+	assert.ok(figures.keyCPU <= 100, `a key takes ${figures.keyCPU} ms of the processor`);
+	if (loadavg()[0] > availableParallelism()) t.diagnostic('the clock is not judged: the machine is busy with other things');
+	else {
+		assert.ok(figures.firstPaint <= 200, `first paint after ${figures.firstPaint} ms`);
+		assert.ok(figures.slowestKey <= 100, `a key takes ${figures.slowestKey} ms`);
+	}
 	await portrait(page, 'many', { full: false });
 	quiet();
 	await page.close();

@@ -40,7 +40,7 @@ function Screen({ path }) {
 	const { pathname, searchParams } = new URL(path, location.origin);
 	if (pathname === '/setup') return html`<${SetupView} token=${searchParams.get('token')} />`;
 	if (pathname === '/login') return html`<${LoginView} next=${searchParams.get('next')} />`;
-	if (!identity) return problem ? html`<div class="lone"><${Problem} message=${problem.message} fix=${problem.fix} code=${problem.code} retry=${() => boot(false)} /></div>` : null;
+	if (!identity) return problem ? html`<div class="lone"><${Problem} message=${problem.message} fix=${problem.fix} code=${problem.code} retry=${() => boot(false)} /></div>` : html`<${Shell} />`; // the frame, at once
 	for (const [pattern, view] of screens) {
 		const match = pattern.exec(pathname);
 		if (match) return html`<${Shell}><${view} key=${pathname} name=${match[1]} environment=${match[2]} /></${Shell}>`;

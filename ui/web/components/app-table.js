@@ -1,5 +1,5 @@
 import { Component } from '../vendor/preact.js';
-import { useEffect, useMemo, useState } from '../vendor/hooks.js';
+import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { api } from '../api.js';
 import { bytes, cores, sentence, shortURL } from '../format.js';
 import { html } from '../html.js';
@@ -14,11 +14,15 @@ import { Time } from './time.js';
 const rank = { error: 0, pending: 1, deploying: 2, updating: 2, stopping: 3, deleting: 3, running: 4, stopped: 5 };
 const filterFrom = 8; // fewer apps are found faster by eye
 const sparksAtFirst = 24;
+const batch = 60; // rows drawn at once; more come when the end is near
 
 /** @param {{apps: hks.App[]}} props */
 export function AppTable({ apps }) {
 	const [filter, setFilter] = useState('');
+	const [drawn, setDrawn] = useState(batch);
+	const end = useRef(/** @type {HTMLElement | null} */ (null));
 	useEffect(seedSparks, []);
+	useEffect(() => setDrawn(batch), [filter]);
 	useEffect(() => {
 		const toFilter = (/** @type {KeyboardEvent} */ event) => {
 			const typing = event.target instanceof HTMLElement && event.target.matches('input, textarea, select');
@@ -35,6 +39,13 @@ export function AppTable({ apps }) {
 			.filter((app) => words.every((word) => `${app.name} ${app.environment} ${app.status} ${app.image}`.toLowerCase().includes(word)))
 			.sort((a, b) => (rank[a.status] ?? 9) - (rank[b.status] ?? 9) || a.name.localeCompare(b.name) || a.environment.localeCompare(b.environment));
 	}, [apps, filter]);
+	const more = shown.length > drawn;
+	useEffect(() => {
+		if (!more || !end.current) return;
+		const near = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setDrawn((rows) => rows + batch), { rootMargin: '600px' });
+		near.observe(end.current);
+		return () => near.disconnect();
+	}, [more, drawn]);
 
 	return html`
 		${apps.length >= filterFrom && html`<div class="table-tools">
@@ -47,8 +58,9 @@ export function AppTable({ apps }) {
 			<thead role="rowgroup"><tr role="row">
 				${['App', 'Status', 'Release', 'Ready', 'CPU', 'Memory', 'Address', 'Changed'].map((title) => html`<th role="columnheader" scope="col">${title}</th>`)}
 			</tr></thead>
-			<tbody role="rowgroup">${shown.map((app) => html`<${Row} key=${keyOf(app)} app=${app} />`)}</tbody>
+			<tbody role="rowgroup">${shown.slice(0, drawn).map((app) => html`<${Row} key=${keyOf(app)} app=${app} />`)}</tbody>
 		</table>
+		${more && html`<p ref=${end} class="card-note muted">${shown.length - drawn} more…</p>`}
 		${shown.length === 0 && html`<p class="card-note muted">No app matches “${filter}”.</p>`}`;
 }
 
@@ -74,7 +86,7 @@ class Row extends Component {
 			<td role="cell" data-label="Ready" class="number ${awake && app.ready < app.replicas ? 'short' : ''}">${app.ready}/${app.replicas}</td>
 			<td role="cell" data-label="CPU" class="number use">${used ? html`<${Use} app=${app} field="cpu" /><span>${cores(usage.cpu)}</span>` : '–'}</td>
 			<td role="cell" data-label="Memory" class="number use wide">${used ? html`<${Use} app=${app} field="memory" /><span>${bytes(usage.memory)}</span>` : '–'}</td>
-			<td role="cell" class="cell-url">${app.url && awake && html`<a href=${app.url} target="_blank" rel="noopener" title=${app.url}>${shortURL(app.url)}<${Icon} name="external" /></a>`}</td>
+			<td role="cell" class="cell-url">${app.url && awake && html`<a href=${app.url} target="_blank" rel="noopener" title=${app.url}><span>${shortURL(app.url)}</span><${Icon} name="external" /></a>`}</td>
 			<td role="cell" class="cell-time"><${Time} at=${app.updatedAt} /></td>
 		</tr>`;
 	}

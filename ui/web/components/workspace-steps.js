@@ -25,8 +25,8 @@ export function WorkspaceSteps() {
 	const busy = !workspace || workspace.status === 'creating' || workspace.status === 'renaming';
 	const step = workspace?.step;
 	useEffect(() => {
-		if (busy && step) setSteps((seen) => (seen.includes(step) ? [...seen.slice(0, seen.indexOf(step) + 1)] : [...seen, step]));
-	}, [busy, step]);
+		if (step) setSteps((seen) => (seen.includes(step) ? [...seen.slice(0, seen.indexOf(step) + 1)] : [...seen, step]));
+	}, [step]);
 	useEffect(() => {
 		if (!busy) return;
 		const timer = setInterval(() => {

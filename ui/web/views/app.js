@@ -68,7 +68,7 @@ export function AppView({ name, environment }) {
 		${app.reason && app.status !== 'running' && !moving && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
 		${moving && html`<${ReleaseProgress} key=${moving.number} release=${moving} />`}
 		${moving && app.reason && app.status !== 'running' && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
-		<${UsageCharts} app=${app} />
+		${(app.release > 0 || app.ready > 0) && html`<${UsageCharts} app=${app} />`}
 		<${Instances} app=${app} />
 		${releases && html`<${Releases} app=${app} releases=${releases} />`}
 		<${Logs} app=${app} />`;
