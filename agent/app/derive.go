@@ -170,12 +170,15 @@ func examine(v view, p *corev1.Pod, spec agent.Spec) look {
 // starting is a pod on a node, whose container is not there yet.
 func starting(v view, p *corev1.Pod) look {
 	pulling, pulled := v.event(p.Name, "Pulling"), v.event(p.Name, "Pulled", "Failed")
-	if pulling != nil && (pulled == nil || eventTime(pulled).Before(eventTime(pulling))) {
+	l := look{phase: "starting", rank: rankScheduled, step: "pull", message: "preparing the instance"}
+	switch {
+	case pulling != nil && (pulled == nil || eventTime(pulled).Before(eventTime(pulling))):
 		return look{phase: "pulling", rank: rankScheduled, step: "pull", message: "pulling the image", pulling: true}
-	}
-	l := look{phase: "starting", rank: rankScheduled, step: "start", message: "starting"}
-	if pulled != nil && pulled.Reason == "Pulled" {
-		l.rank = rankPulled
+	case pulled != nil && pulled.Reason == "Failed":
+		// The container's status is about to say the same.
+		return refusedImage(v, p, corev1.ContainerStateWaiting{Reason: "ErrImagePull"})
+	case pulled != nil:
+		l.rank, l.step, l.message = rankPulled, "start", "starting"
 	}
 	if e := v.event(p.Name, "FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume"); e != nil {
 		l.trouble = &trouble{kind: troubleNode, code: agent.CodeRollout, message: "the node can't start the instance: " + plain(e.Message),
@@ -192,11 +195,15 @@ func waitingContainer(v view, p *corev1.Pod, status *corev1.ContainerStatus) loo
 	case "", "ContainerCreating", "PodInitializing":
 		return starting(v, p)
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
-		t := imageTrouble(v, p, waiting)
-		return look{phase: "pulling", rank: rankScheduled, step: "pull", message: t.message, trouble: t}
+		return refusedImage(v, p, *waiting)
 	}
 	t := createTrouble(p, waiting)
 	return look{phase: "crashed", rank: rankPulled, step: "start", message: t.message, trouble: t}
+}
+
+func refusedImage(v view, p *corev1.Pod, waiting corev1.ContainerStateWaiting) look {
+	t := imageTrouble(v, p, waiting)
+	return look{phase: "pulling", rank: rankScheduled, step: "pull", message: t.message, trouble: t}
 }
 
 // startedContainer runs and is not ready.
@@ -209,8 +216,9 @@ func startedContainer(v view, p *corev1.Pod, status *corev1.ContainerStatus, spe
 		l.message = l.trouble.message
 		return l
 	}
-	l.trouble = readyTrouble(v, p, status, spec)
-	l.message = l.trouble.message
+	if l.trouble = readyTrouble(v, p, status, spec); l.trouble != nil {
+		l.message = l.trouble.message
+	}
 	return l
 }
 

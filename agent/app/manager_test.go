@@ -183,7 +183,7 @@ func TestA17NeverReadyFailsAtTheDeadline(t *testing.T) {
 		time.Sleep(100 * time.Second) // the node was slow
 		w.pod("web-staging-2-0", running)
 		event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Name: "e", Namespace: testNamespace}, Reason: "Unhealthy",
-			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "web-staging-2-0"}, LastTimestamp: metav1.NewTime(time.Now().Add(time.Second)),
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "web-staging-2-0"}, LastTimestamp: metav1.NewTime(time.Now().Add(startingFor)),
 			Message: "Startup probe failed: dial tcp 10.42.0.7:8080: connect: connection refused"}
 		if _, err := w.set.CoreV1().Events(testNamespace).Create(t.Context(), event, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)

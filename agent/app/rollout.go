@@ -28,6 +28,7 @@ type rollout struct {
 	routed  bool // the route was set to this release
 
 	since        time.Time // of the last progress
+	pulling      time.Time // since when an image is on its way; zero: none is
 	best         int       // the highest score seen
 	trouble      string    // the kind that goes on
 	troubleSince time.Time
@@ -105,6 +106,9 @@ func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollou
 		return false, err
 	}
 	t := &trouble{kind: troubleImage, code: agent.CodeImagePull, message: noteOf(err).reason, fix: noteOf(err).fix}
+	if !strings.Contains(t.message, r.release.Spec.Image) {
+		t.message = r.release.Spec.Image + ": " + t.message
+	}
 	switch agent.CodeOf(err) {
 	case agent.CodeNotFound, agent.CodeImagePull, agent.CodeInvalidImage, agent.CodeForbidden:
 		return true, w.fail(ctx, state, r, t, place{})
@@ -119,7 +123,7 @@ func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollou
 // hand gives the release to the cluster.
 func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (done bool, err error) {
 	w.step(r, "apply", "handing the release to the cluster")
-	if err := w.m.cfg.Store.BeginRelease(ctx, w.key.app, w.key.env, r.release.Number); err != nil {
+	if err := w.start(ctx, state); err != nil {
 		return false, err
 	}
 	what := everything
@@ -145,6 +149,20 @@ func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, a a
 	}
 	w.step(r, "apply", t.message+"; trying again")
 	return false, err
+}
+
+// start marks the release as being rolled out.
+func (w *worker) start(ctx context.Context, state store.AppState) error {
+	release := state.Newest.Release // without values of its environment
+	if release.Status != agent.ReleasePending {
+		return nil
+	}
+	if err := w.m.cfg.Store.BeginRelease(ctx, w.key.app, w.key.env, release.Number); err != nil {
+		return err
+	}
+	release.Status = agent.ReleaseDeploying
+	w.m.cfg.Publish("release", w.key.subject(), release)
+	return nil
 }
 
 // otherRoute tells whether a release is reached elsewhere than the one that
@@ -181,10 +199,16 @@ func (r *rollout) judge(o observation, now time.Time, deadline, pullDeadline tim
 		return nil, never
 	}
 	limit := deadline
-	if o.pulling {
-		limit = pullDeadline
+	switch {
+	case o.pulling && r.pulling.IsZero():
+		r.pulling = now
+	case !o.pulling && !r.pulling.IsZero():
+		r.pulling, r.since = time.Time{}, now
 	}
 	end := r.since.Add(limit)
+	if o.pulling {
+		limit, end = pullDeadline, r.pulling.Add(pullDeadline)
+	}
 	if o.trouble == nil {
 		r.trouble = ""
 	} else {

@@ -107,10 +107,10 @@ func (r *Route) Check(ctx context.Context, url string) error {
 	}
 }
 
-// errGateway is an answer of the gateway in place of the app's.
-type errGateway struct{ code string }
+// gatewayError is an answer of the gateway in place of the app's.
+type gatewayError struct{ code string }
 
-func (e errGateway) Error() string {
+func (e gatewayError) Error() string {
 	switch e.code {
 	case "NO_ROUTE":
 		return "the gateway does not know the route"
@@ -136,7 +136,7 @@ func (r *Route) attempt(ctx context.Context, url string) error {
 	}
 	defer func() { _ = response.Body.Close() }() // nothing of it is needed
 	if code := response.Header.Get(headerGatewayError); code != "" {
-		return errGateway{code}
+		return gatewayError{code}
 	}
 	_, _ = io.CopyN(io.Discard, response.Body, 64<<10) // the head was the answer
 	return nil
@@ -147,7 +147,7 @@ func routeWords(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"
 	}
-	if e, ok := errors.AsType[errGateway](err); ok {
+	if e, ok := errors.AsType[gatewayError](err); ok {
 		return e.Error()
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok {

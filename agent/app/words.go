@@ -19,6 +19,10 @@ const (
 	createPatience = 30 * time.Second
 )
 
+// startingFor is how long an app may take to be ready before it is told what
+// is missing.
+const startingFor = 3 * time.Second
+
 // crashesAllowed is how often a container may end before its release fails: a
 // first start may find a database that is not there yet.
 const crashesAllowed = 2
@@ -98,7 +102,7 @@ var imageFinal = []string{
 var imageStatus = regexp.MustCompile(`\b40[134]\b`)
 
 // imageTrouble says why an image can't be had, in the registry's own words.
-func imageTrouble(v view, p *corev1.Pod, waiting *corev1.ContainerStateWaiting) *trouble {
+func imageTrouble(v view, p *corev1.Pod, waiting corev1.ContainerStateWaiting) *trouble {
 	words := imageWords(waiting.Message)
 	if words == "" {
 		if e := v.event(p.Name, "Failed"); e != nil {
@@ -133,7 +137,7 @@ func imageWords(message string) string {
 	message = imageFailed.ReplaceAllString(message, "")
 	message = rpcError.ReplaceAllString(message, "")
 	message = imagePull.ReplaceAllString(message, "")
-	if message == "ErrImagePull" || message == "ImagePullBackOff" {
+	if message == "ErrImagePull" || message == "ImagePullBackOff" || strings.HasPrefix(message, "Error: ") {
 		return ""
 	}
 	return plain(message)
@@ -211,14 +215,14 @@ func memoryLimit(spec agent.Spec) float64 {
 }
 
 // readyTrouble says why a running container is not ready, from what its last
-// probe met.
+// probes met; nil while it is only starting: every app needs a moment.
 func readyTrouble(v view, p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Spec) *trouble {
-	t := &trouble{kind: troubleReady, code: agent.CodeRollout, pod: p.Name, patience: untilDeadline,
-		message: "the app is started and not ready yet", fix: "see its log: it may need longer, or wait for something"}
 	e := v.event(p.Name, "Unhealthy")
-	if e == nil || eventTime(e).Before(status.State.Running.StartedAt.Time) {
-		return t
+	if e == nil || eventTime(e).Before(status.State.Running.StartedAt.Add(startingFor)) {
+		return nil
 	}
+	t := &trouble{kind: troubleReady, code: agent.CodeRollout, pod: p.Name, patience: untilDeadline,
+		fix: "see its log: it may need longer, or wait for something"}
 	switch words := e.Message; {
 	case strings.Contains(words, "connection refused"):
 		t.message = fmt.Sprintf("nothing listens on port %d", spec.Port)
