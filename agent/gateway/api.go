@@ -13,6 +13,9 @@ const (
 	apiConnected = "connected" // lists and watches go on
 )
 
+// unanswered is why the API counts as away before the first answer or error.
+const unanswered = "it has not answered yet"
+
 // APIStatus is what is known of the Kubernetes API.
 type APIStatus struct {
 	State    string    `json:"state"` // waiting, away, connected
@@ -53,9 +56,16 @@ func (s *apiState) answered() {
 func (s *apiState) failed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.turn(apiAway, err.Error()) {
+	if again := s.now.Error == unanswered; s.turn(apiAway, err.Error()) || again {
 		s.log.Warn("the Kubernetes API does not answer; the routes stay as they are", "error", err)
 	}
+}
+
+// asking notes that the API was asked with a credential and has not answered.
+func (s *apiState) asking() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(apiAway, unanswered)
 }
 
 // wait notes that there is no credential to ask it with.

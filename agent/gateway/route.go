@@ -194,10 +194,10 @@ func (h *routeHandler) acquire(ctx context.Context, c *call, last error) *failur
 		case <-router.replaced:
 		case <-soon:
 		case <-timeout.C:
-			if last != nil {
-				return upstreamFailed(c, last)
+			if last == nil || again == 0 {
+				return noReadyInstance(c) // nothing is listed, or nothing was to be had
 			}
-			return noReadyInstance(c)
+			return upstreamFailed(c, last)
 		case <-ctx.Done():
 			return clientGone()
 		}

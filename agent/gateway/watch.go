@@ -86,6 +86,7 @@ func (w *watcher) session(ctx context.Context, clients clients, credential []byt
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel()
+	w.api.asking()
 	s := &session{log: w.log, api: w.api, changed: make(chan struct{}, 1)}
 	s.ingresses = s.follow(ctx, &work, clients.networking, "ingresses", &networkingv1.Ingress{}, "")
 	s.services = s.follow(ctx, &work, clients.core, "services", &corev1.Service{}, "")
