@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,21 @@ import (
 )
 
 type source struct {
+	mu      sync.Mutex // guards what follows
 	samples []Sample
 	err     error
 }
 
+// set changes what the next samples are.
+func (s *source) set(err error, samples ...Sample) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.samples, s.err = samples, err
+}
+
 func (s *source) Sample(context.Context) ([]Sample, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := make([]Sample, len(s.samples))
 	for i, sample := range s.samples {
 		sample.Usage.SampledAt = time.Now()
@@ -57,7 +68,7 @@ func TestA16SamplerSumsInstancesAndForgetsWhatIsGone(t *testing.T) {
 			t.Errorf("usage %+v", got)
 		}
 
-		src.err = errors.New("the cluster is away")
+		src.set(errors.New("the cluster is away"))
 		time.Sleep(5 * interval)
 		synctest.Wait()
 		if got := s.Usage("ws", "a"); !got.SampledAt.IsZero() {
@@ -67,7 +78,7 @@ func TestA16SamplerSumsInstancesAndForgetsWhatIsGone(t *testing.T) {
 			t.Errorf("a gap made points: %+v", got)
 		}
 
-		src.err = nil
+		src.set(nil, of("a", 0.5, 100), of("b", 0.25, 50))
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		if got := s.Series("web", agent.Staging, 4*time.Hour); len(got) != points {
@@ -79,7 +90,7 @@ func TestA16SamplerSumsInstancesAndForgetsWhatIsGone(t *testing.T) {
 			t.Errorf("%d points of the last minute, want 4", len(got))
 		}
 
-		src.samples = nil
+		src.set(nil)
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		if got := s.Series("web", agent.Staging, 4*time.Hour); len(got) != 0 {
