@@ -36,6 +36,9 @@ func (k Kubelets) Sample(ctx context.Context) ([]Sample, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("finding the workspace: %w", err)
 	}
+	if workspace.Status != agent.WorkspaceReady { // there are no apps yet, and no right to look for them
+		return nil, nil
+	}
 	pods, err := k.pods(ctx, workspace.Name)
 	if err != nil {
 		return nil, err
