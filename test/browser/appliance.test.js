@@ -113,14 +113,13 @@ step('A03 the workspace is renamed, and back', async () => {
 	for (const wanted of ['atelier', 'dev-workspace']) {
 		await name.fill(wanted);
 		await button('Rename').click();
-		await page.waitForFunction((wanted) => {
-			const input = /** @type {HTMLInputElement | null} */ (document.querySelector('.rename input'));
-			const done = [...document.querySelectorAll('a')].some((link) => link.textContent?.startsWith('Continue'));
-			return done && input?.value === wanted && /** @type {HTMLButtonElement | null} */ (document.querySelector('.rename button'))?.disabled;
-		}, wanted, { timeout: slow });
-		const kept = await page.evaluate(() => fetch('/api/workspace').then((answer) => answer.json()));
-		assert.equal(kept.name, wanted);
-		assert.equal(kept.status, 'ready');
+		await page.waitForFunction(async (wanted) => {
+			const kept = await (await fetch('/api/workspace')).json();
+			return kept.name === wanted && kept.status === 'ready';
+		}, wanted, { timeout: slow, polling: 500 });
+		await page.getByRole('link', { name: 'Continue' }).waitFor();
+		await page.waitForFunction((wanted) => /** @type {HTMLInputElement | null} */ (document.querySelector('.rename input'))?.value === wanted, wanted);
+		assert.ok(await button('Rename').isDisabled(), 'nothing is left to rename');
 	}
 });
 

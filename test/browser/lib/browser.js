@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-export const artefacts = process.env.HKS_ARTEFACTS || fileURLToPath(new URL('../artefacts', import.meta.url));
+export const artefacts = process.env.HKS_ARTEFACTS || fileURLToPath(new URL('../../artefacts', import.meta.url));
 mkdirSync(artefacts, { recursive: true });
 
 const flags = [
