@@ -147,7 +147,7 @@ func examine(v view, p *corev1.Pod, spec agent.Spec) look {
 	if reason, ok := unscheduled(p); ok {
 		l := look{phase: "pending", rank: rankMade, step: "schedule", message: "looking for room"}
 		if reason != "" {
-			l.waiting = roomTrouble(reason, p)
+			l.waiting = roomTrouble(reason, p, v.taints)
 			l.message = l.waiting.message
 		}
 		return l

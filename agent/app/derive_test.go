@@ -36,6 +36,11 @@ func (v view) withEvent(pod, reason, message string, at time.Time) view {
 	return v
 }
 
+func (v view) withTaints(keys ...string) view {
+	v.taints = keys
+	return v
+}
+
 func (v view) refusing(words string) view {
 	v.deployment.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: words}}
 	return v
@@ -102,9 +107,9 @@ func TestDerive(t *testing.T) {
 		"counts without the pod":                  {aView().withStatus(complete1), want{step: "schedule"}},
 		"not looked at by the scheduler yet":      {aView(aPod("3")), want{step: "schedule", message: "looking for room"}},
 		"A14 no CPU":                              {aView(aPod("3", noRoom("0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found."))), want{step: "schedule", waiting: troubleRoom, message: "no room in the shared node pool: no node has 0.2 cores free, which an instance reserves"}},
-		"A14 no memory on one, taint on other":    {aView(aPod("3", noRoom("0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint {hks.dev/dedicated: dev-workspace}. preemption: none"))), want{step: "schedule", waiting: troubleRoom, message: "no node has 1 GiB of memory free, which an instance reserves; a dedicated node is kept for what was moved to it"}},
-		"A14 taint":                               {aView(aPod("3", noRoom("0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: x"))), want{step: "schedule", waiting: troubleRoom, message: "kept free by the taint"}},
-		"A14 disk pressure":                       {aView(aPod("3", noRoom("0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }."))), want{step: "schedule", waiting: troubleRoom, message: "the node's disk is nearly full"}},
+		"A14 no memory on one, taint on other":    {aView(aPod("3", noRoom("0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint(s). preemption: none"))).withTaints(agent.TaintDedicated), want{step: "schedule", waiting: troubleRoom, message: "no node has 1 GiB of memory free, which an instance reserves; a dedicated node is kept for what was moved to it"}},
+		"A14 taint":                               {aView(aPod("3", noRoom("0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: x"))).withTaints("test"), want{step: "schedule", waiting: troubleRoom, message: "kept free by the taint test"}},
+		"A14 disk pressure":                       {aView(aPod("3", noRoom("0/1 nodes are available: 1 node(s) had untolerated taint(s)."))).withTaints(corev1.TaintNodeDiskPressure), want{step: "schedule", waiting: troubleRoom, message: "the node's disk is nearly full"}},
 		"A14 odd words":                           {aView(aPod("3", noRoom("something\nnew"))), want{step: "schedule", waiting: troubleRoom, message: "no node has room: something new"}},
 		"A14 quota":                               {aView().refusing(`pods "x" is forbidden: exceeded quota: hks, requested: limits.memory=256Mi, used: limits.memory=1Gi, limited: limits.memory=1Gi`), want{step: "schedule", waiting: troubleQuota, message: "memory limit: 256Mi asked, 1Gi of 1Gi used"}},
 		"limit range":                             {aView().refusing(`pods "x" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi`), want{step: "schedule", trouble: troubleRefused, message: "maximum memory usage"}},

@@ -17,6 +17,7 @@ type view struct {
 	deployment *appsv1.Deployment // nil: none
 	pods       []*corev1.Pod      // by name; stopping ones too
 	events     map[string][]*corev1.Event
+	taints     []string // keys of what keeps pods off nodes
 }
 
 // asked is what the cluster should be doing for an app.

@@ -31,6 +31,7 @@ type watch struct {
 	deployments cache.Indexer
 	pods        cache.Indexer
 	events      cache.Indexer
+	nodes       cache.Indexer
 	synced      []cache.InformerSynced
 }
 
@@ -41,10 +42,13 @@ func startWatch(ctx context.Context, set kubernetes.Interface, namespace string,
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = agent.LabelApp }))
 	pods := kube.Informers(set, namespace, informers.WithTransform(trim),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = "involvedObject.kind=Pod" }))
+	cluster := kube.Informers(set, metav1.NamespaceAll, informers.WithTransform(trim))
+	node := cluster.Core().V1().Nodes().Informer() // not for changes of apps, only for words
 	deployment, pod, event := apps.Apps().V1().Deployments().Informer(), apps.Core().V1().Pods().Informer(), pods.Core().V1().Events().Informer()
 	w := &watch{
-		namespace: namespace, factories: []informers.SharedInformerFactory{apps, pods},
-		deployments: deployment.GetIndexer(), pods: pod.GetIndexer(), events: event.GetIndexer(),
+		namespace: namespace, factories: []informers.SharedInformerFactory{apps, pods, cluster},
+		deployments: deployment.GetIndexer(), pods: pod.GetIndexer(), events: event.GetIndexer(), nodes: node.GetIndexer(),
+		synced: []cache.InformerSynced{node.HasSynced},
 	}
 	notify := func(object any) {
 		if k, ok := w.keyOf(object); ok {
@@ -106,7 +110,26 @@ func (w *watch) view(k key) view {
 			v.events[p.Name] = events
 		}
 	}
+	v.taints = w.taints()
 	return v
+}
+
+// taints are the keys of what keeps pods off nodes.
+func (w *watch) taints() []string {
+	var keys []string
+	for _, object := range w.nodes.List() {
+		node, ok := object.(*corev1.Node)
+		if !ok {
+			continue
+		}
+		for _, t := range node.Spec.Taints {
+			if t.Effect != corev1.TaintEffectPreferNoSchedule && !slices.Contains(keys, t.Key) {
+				keys = append(keys, t.Key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // keyOf tells which app an object is about.
@@ -168,6 +191,9 @@ func byIndex[T any](indexer cache.Indexer, index, value string) []T {
 func trim(object any) (any, error) {
 	if m, err := meta.Accessor(object); err == nil {
 		m.SetManagedFields(nil)
+	}
+	if node, ok := object.(*corev1.Node); ok {
+		node.Status = corev1.NodeStatus{}
 	}
 	return object, nil
 }

@@ -30,18 +30,18 @@ const crashesAllowed = 2
 const roomFix = "free room: stop or scale down an app, or ask for less with --cpu and --memory; it goes on by itself when there is room"
 
 // roomTrouble says in plain words why the scheduler found no node.
-func roomTrouble(words string, p *corev1.Pod) *trouble {
-	return &trouble{kind: troubleRoom, code: agent.CodeRollout, message: roomWords(words, p), fix: roomFix, pod: p.Name}
+func roomTrouble(words string, p *corev1.Pod, taints []string) *trouble {
+	return &trouble{kind: troubleRoom, code: agent.CodeRollout, message: roomWords(words, p, taints), fix: roomFix, pod: p.Name}
 }
 
 // The scheduler's words: "0/2 nodes are available: 1 Insufficient cpu, 1
-// node(s) had untolerated taint {k: v}. preemption: ...".
+// node(s) had untolerated taint(s). preemption: ...".
 var (
 	roomNodes = regexp.MustCompile(`^(\d+)/(\d+) nodes are available: `)
 	roomCount = regexp.MustCompile(`^\d+ (node\(s\) )?`)
 )
 
-func roomWords(words string, p *corev1.Pod) string {
+func roomWords(words string, p *corev1.Pod, taints []string) string {
 	head := roomNodes.FindStringSubmatch(words)
 	if head == nil {
 		return "no node has room: " + plain(words)
@@ -50,46 +50,66 @@ func roomWords(words string, p *corev1.Pod) string {
 	text, _, _ = strings.Cut(text, " preemption:")
 	var reasons []string
 	for part := range strings.SplitSeq(strings.TrimSuffix(text, "."), ", ") {
-		reason := roomReason(roomCount.ReplaceAllString(part, ""), p)
-		if !slices.Contains(reasons, reason) {
-			reasons = append(reasons, reason)
+		for _, reason := range roomReasons(roomCount.ReplaceAllString(part, ""), p, taints) {
+			if !slices.Contains(reasons, reason) {
+				reasons = append(reasons, reason)
+			}
 		}
 	}
 	return "no room in the shared node pool: " + strings.Join(reasons, "; ")
 }
 
-func roomReason(part string, p *corev1.Pod) string {
+func roomReasons(part string, p *corev1.Pod, taints []string) []string {
+	if strings.HasPrefix(part, "had untolerated taint") {
+		return taintReasons(taints)
+	}
 	var requests corev1.ResourceList
 	for _, c := range p.Spec.Containers {
 		if c.Name == containerName {
 			requests = c.Resources.Requests
 		}
 	}
-	switch {
-	case part == "Insufficient cpu":
-		return fmt.Sprintf("no node has %s free, which an instance reserves", cores(requests.Cpu().AsApproximateFloat64()))
-	case part == "Insufficient memory":
-		return fmt.Sprintf("no node has %s of memory free, which an instance reserves", bytesOf(requests.Memory().AsApproximateFloat64()))
-	case part == "Insufficient ephemeral-storage":
-		return "no node has enough disk free"
-	case part == "Too many pods":
-		return "no node takes one more pod"
-	case strings.Contains(part, agent.TaintDedicated):
-		return "a dedicated node is kept for what was moved to it"
-	case strings.Contains(part, "disk-pressure"):
-		return "the node's disk is nearly full"
-	case strings.Contains(part, "memory-pressure"):
-		return "the node's memory is nearly used up"
-	case strings.Contains(part, "pid-pressure"):
-		return "the node has too many processes"
-	case strings.Contains(part, "node.kubernetes.io/not-ready"), strings.Contains(part, "node.kubernetes.io/unreachable"):
-		return "the node is not ready"
-	case part == "were unschedulable", strings.Contains(part, "node.kubernetes.io/unschedulable"):
-		return "the node is closed for new work"
-	case strings.HasPrefix(part, "had untolerated taint"):
-		return "the node is kept free by the taint " + strings.TrimPrefix(strings.TrimPrefix(part, "had untolerated taint(s)"), "had untolerated taint ")
+	switch part {
+	case "Insufficient cpu":
+		return []string{fmt.Sprintf("no node has %s free, which an instance reserves", cores(requests.Cpu().AsApproximateFloat64()))}
+	case "Insufficient memory":
+		return []string{fmt.Sprintf("no node has %s of memory free, which an instance reserves", bytesOf(requests.Memory().AsApproximateFloat64()))}
+	case "Insufficient ephemeral-storage":
+		return []string{"no node has enough disk free"}
+	case "Too many pods":
+		return []string{"no node takes one more pod"}
+	case "were unschedulable":
+		return []string{"the node is closed for new work"}
 	}
-	return plain(part)
+	return []string{plain(part)}
+}
+
+// taintReasons says what keeps pods off the nodes. The scheduler's words name
+// no taint, so these are those of all nodes.
+func taintReasons(taints []string) []string {
+	if len(taints) == 0 {
+		return []string{"the node was kept free a moment ago"}
+	}
+	known := map[string]string{
+		agent.TaintDedicated:                             "a dedicated node is kept for what was moved to it",
+		corev1.TaintNodeDiskPressure:                     "the node's disk is nearly full",
+		corev1.TaintNodeMemoryPressure:                   "the node's memory is nearly used up",
+		corev1.TaintNodePIDPressure:                      "the node has too many processes",
+		corev1.TaintNodeNotReady:                         "the node is not ready",
+		corev1.TaintNodeUnreachable:                      "the node is not ready",
+		corev1.TaintNodeUnschedulable:                    "the node is closed for new work",
+		corev1.TaintNodeNetworkUnavailable:               "the node's network is not ready",
+		"node.cloudprovider.kubernetes.io/uninitialized": "the node is not ready",
+	}
+	var reasons []string
+	for _, key := range taints {
+		reason, ok := known[key]
+		if !ok {
+			reason = "the node is kept free by the taint " + key
+		}
+		reasons = append(reasons, reason)
+	}
+	return reasons
 }
 
 // Words of registries and of containerd after which trying again is no use.
