@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
@@ -40,6 +42,9 @@ func (r *runner) startAgent(ctx context.Context) error {
 	}
 	cred, err := r.agentCredentials(ca, join)
 	if err != nil {
+		return err
+	}
+	if err := fetchClientCA(ctx, cred); err != nil {
 		return err
 	}
 	if err := r.node.Start(ctx, cred); err != nil {
@@ -76,6 +81,28 @@ func (r *runner) agentCredentials(ca []byte, join token.Token) (node.Credentials
 	// The kubelet renews this file's certificate, and everybody who reads it has the new one.
 	pem := filepath.Join(dir, "kubelet-pki/kubelet-client-current.pem")
 	return cred, pki.Kubeconfig(cred.Proxy, r.cfg.Server, ca, api.AuthInfo{ClientCertificate: pem, ClientKey: pem}, 0o600)
+}
+
+// fetchClientCA asks for the CA of the kubelet's callers, unless an earlier start has it: the token may be gone by now.
+func fetchClientCA(ctx context.Context, cred node.Credentials) error {
+	if _, err := os.Stat(cred.ClientCA); err == nil {
+		return nil
+	}
+	rc, err := clientcmd.BuildConfigFromFlags("", cred.Bootstrap)
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(rc)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	cm, err := client.CoreV1().ConfigMaps("kube-system").Get(ctx, "extension-apiserver-authentication", metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("the server doesn't take this token: %w", err)
+	}
+	return os.WriteFile(cred.ClientCA, []byte(cm.Data["client-ca-file"]), 0o644)
 }
 
 // fetchCA takes the server's CA from its TLS handshake, and holds it against the token.
