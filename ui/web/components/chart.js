@@ -93,7 +93,7 @@ function options(width, latest, onHover) {
 	const axis = { stroke: colour('--muted'), grid, ticks: { show: false }, font: `11px ${getComputedStyle(document.body).fontFamily}` };
 	const { field, format } = latest.current;
 	return {
-		width, height, legend: { show: false }, padding: [10, 8, 0, 0],
+		width, height, legend: { show: false }, padding: [10, 18, 0, 0],
 		cursor: { y: false, points: { size: 7, fill: line, stroke: colour('--surface') }, drag: { setScale: false } },
 		scales: {
 			x: { range: () => [Date.now() / 1000 - latest.current.seconds, Date.now() / 1000] },
