@@ -29,6 +29,7 @@ type Config struct {
 	Gateway    Gateway    `yaml:"gateway"`
 	K3s        K3s        `yaml:"k3s"`
 	Registry   Registry   `yaml:"registry"`
+	Deploy     Deploy     `yaml:"deploy"`
 	Log        Log        `yaml:"log"`
 }
 
@@ -67,6 +68,11 @@ type Registry struct {
 	Listen string `yaml:"listen"` // address:port, TLS
 }
 
+// Deploy is how releases are rolled out.
+type Deploy struct {
+	Deadline time.Duration `yaml:"deadline"` // how long a release may make no progress before it has failed
+}
+
 // Log is the agent's own log.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -83,6 +89,7 @@ func Default(root string) Config {
 		Gateway:    Gateway{HTTP: ":80", HTTPS: ":443"},
 		K3s:        K3s{StartTimeout: 5 * time.Minute},
 		Registry:   Registry{Listen: ":5443"},
+		Deploy:     Deploy{Deadline: 2 * time.Minute},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -138,8 +145,10 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s: %q is not ADDRESS:PORT", key, address)
 		}
 	}
-	if c.K3s.StartTimeout <= 0 {
-		return fmt.Errorf("k3s.startTimeout: %s is not a positive duration", c.K3s.StartTimeout)
+	for key, duration := range map[string]time.Duration{"k3s.startTimeout": c.K3s.StartTimeout, "deploy.deadline": c.Deploy.Deadline} {
+		if duration <= 0 {
+			return fmt.Errorf("%s: %s is not a positive duration", key, duration)
+		}
 	}
 	return nil
 }

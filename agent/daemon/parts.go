@@ -127,7 +127,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	p.apps, err = app.New(app.Config{
 		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler,
 		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
-		Domain: cfg.Settings.Domain, Port: port, Log: cfg.Log,
+		Domain: cfg.Settings.Domain, Port: port, Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
