@@ -41,6 +41,7 @@ type world struct {
 	route     error
 	asked     []string // URLs asked
 	events    []string
+	refused   string // verb of requests that fail
 }
 
 func (w *world) Interface() kubernetes.Interface { return w.set }
@@ -82,6 +83,7 @@ func newWorld(t *testing.T) *world {
 			Resources: []agent.Resource{{Name: "cpu", Unit: "cores", Used: 0.5, Limit: 4}, {Name: "memory", Unit: "bytes", Limit: 8 << 30}, {Name: "pods", Unit: "count", Limit: 20}}},
 		images: map[string]string{"web:1": digestOf('a'), "web:2": digestOf('b'), "web:3": digestOf('c'), "far:1": ""},
 	}
+	w.set.PrependReactor("*", "*", w.refuse)
 	s, err := store.New(store.Config{Path: filepath.Join(t.TempDir(), "hks.db"), Key: bytes.Repeat([]byte{1}, 32)})
 	if err != nil {
 		t.Fatal(err)
@@ -333,12 +335,19 @@ func (w *world) steps(number int) []string {
 	return steps
 }
 
-// refuseWhile answers as an API server that is not there.
-func refuseWhile(away *bool) clienttesting.ReactionFunc {
-	return func(clienttesting.Action) (bool, runtime.Object, error) {
-		if *away {
-			return true, nil, &url.Error{Op: "Patch", URL: "https://127.0.0.1:6443", Err: syscall.ECONNREFUSED}
-		}
-		return false, nil, nil
+// away lets requests with the verb fail as with an API server that is not
+// there; an empty verb lets all pass.
+func (w *world) away(verb string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = verb
+}
+
+func (w *world) refuse(action clienttesting.Action) (bool, runtime.Object, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refused != "" && action.GetVerb() == w.refused {
+		return true, nil, &url.Error{Op: action.GetVerb(), URL: "https://127.0.0.1:6443", Err: syscall.ECONNREFUSED}
 	}
+	return false, nil, nil
 }

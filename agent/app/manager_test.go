@@ -614,15 +614,14 @@ func TestClusterAwayHoldsTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.deployed(spec("web:1"))
-		away := true
-		w.set.PrependReactor("patch", "*", refuseWhile(&away))
+		w.away("patch")
 		w.deploy(spec("web:2"))
 		time.Sleep(10 * time.Minute)
 		settle()
 		if a := w.is(agent.AppUpdating, 1); !strings.Contains(a.Reason, "does not answer") {
 			t.Errorf("reason %q", a.Reason)
 		}
-		away = false
+		w.away("")
 		time.Sleep(20 * time.Second)
 		settle()
 		w.serve(2)
@@ -648,5 +647,45 @@ func TestProgressOfNoReleaseAndWithoutEnd(t *testing.T) {
 		if n == 0 || ctx.Err() == nil {
 			t.Errorf("%d steps, %v", n, ctx.Err())
 		}
+	})
+}
+
+func TestA94AppsAreSeenSoonAfterALateCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.deployed(spec("web:1"))
+		w.stop()
+		w.away("list")
+		w.start()
+		time.Sleep(10 * time.Minute)
+		settle()
+		if a := w.is(agent.AppPending, 1); !strings.Contains(a.Reason, "waiting for the cluster") {
+			t.Errorf("reason %q", a.Reason)
+		}
+		w.away("")
+		time.Sleep(2 * time.Second)
+		settle()
+		w.is(agent.AppRunning, 1)
+	})
+}
+
+func TestClusterAwayAtTheDeadlineFailsNoRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.deployed(spec("web:1"))
+		w.deploy(spec("web:2"))
+		w.pod("web-staging-2-0", running)
+		w.away("get")
+		time.Sleep(20 * time.Minute)
+		settle()
+		if a := w.is(agent.AppUpdating, 1); !strings.Contains(a.Reason, "does not answer") {
+			t.Errorf("reason %q", a.Reason)
+		}
+		w.away("")
+		time.Sleep(time.Minute)
+		settle()
+		w.is(agent.AppUpdating, 1) // its time began anew
+		w.serve(2)
+		w.is(agent.AppRunning, 2)
 	})
 }

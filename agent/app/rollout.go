@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/kube"
 	"hks.dev/hks/agent/store"
 )
 
@@ -182,10 +185,22 @@ func (w *worker) observe(ctx context.Context, state store.AppState, r *rollout, 
 	}
 	failed, left := r.judge(o, w.m.cfg.Now(), w.m.cfg.Deadline, w.m.cfg.PullDeadline)
 	if failed != nil {
+		if err := w.reachable(ctx, at.namespace); err != nil {
+			r.since = w.m.cfg.Now() // nothing was seen of the release meanwhile
+			return never, err
+		}
 		return 0, w.fail(ctx, state, r, failed, at)
 	}
 	nudge, err := w.nudge(ctx, at, o)
 	return sooner(left, nudge), err
+}
+
+// reachable tells whether the cluster answers: what informers show may be old.
+func (w *worker) reachable(ctx context.Context, namespace string) error {
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	_, err := w.m.cfg.Cluster.Interface().AppsV1().Deployments(namespace).Get(ctx, w.key.object(), metav1.GetOptions{})
+	return kube.IgnoreNotFound(kube.Explain("looking after "+w.key.subject(), err))
 }
 
 // judge tells whether the release has failed, else how long it may go on

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,11 +25,18 @@ const (
 	indexPod = "pod" // events by the pod they are about
 )
 
+// Waits for a cluster that does not answer yet.
+const (
+	answerTimeout = 5 * time.Second
+	answerPause   = time.Second
+)
+
 // watch holds what informers show of one namespace.
 type watch struct {
 	namespace   string
 	factories   []informers.SharedInformerFactory
 	stop        context.CancelFunc
+	starting    sync.WaitGroup
 	deployments cache.Indexer
 	pods        cache.Indexer
 	events      cache.Indexer
@@ -70,15 +79,42 @@ func startWatch(ctx context.Context, set kubernetes.Interface, namespace string,
 		w.synced = append(w.synced, informer.HasSynced, registration.HasSynced)
 	}
 	ctx, w.stop = context.WithCancel(ctx)
-	for _, f := range w.factories {
-		f.StartWithContext(ctx)
-	}
+	w.starting.Go(func() {
+		if !answers(ctx, set, namespace) {
+			return
+		}
+		for _, f := range w.factories {
+			f.StartWithContext(ctx)
+		}
+	})
 	return w, nil
+}
+
+// answers waits until the cluster answers, and returns false when ctx ends
+// before. Informers would wait too, but ever longer: after a start of the
+// machine half a minute more than is needed.
+func answers(ctx context.Context, set kubernetes.Interface, namespace string) bool {
+	for {
+		asking, cancel := context.WithTimeout(ctx, answerTimeout)
+		_, err := set.CoreV1().Pods(namespace).List(asking, metav1.ListOptions{Limit: 1})
+		cancel()
+		if err == nil {
+			return true
+		}
+		pause := time.NewTimer(answerPause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return false
+		case <-pause.C:
+		}
+	}
 }
 
 // close stops watching and waits until that is so.
 func (w *watch) close() {
 	w.stop()
+	w.starting.Wait()
 	for _, f := range w.factories {
 		f.Shutdown()
 	}
