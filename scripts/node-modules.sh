@@ -16,4 +16,5 @@ if [ ! -d "$store/node_modules" ]; then
 	rm -rf "$store"
 	mv "$store.tmp" "$store"
 fi
+[ -L "$folder/node_modules" ] || rm -rf "$folder/node_modules"
 ln -sfn "$store/node_modules" "$folder/node_modules"

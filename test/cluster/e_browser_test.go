@@ -28,7 +28,7 @@ func TestBrowser(t *testing.T) {
 	if err := loadImages(ctx); err != nil {
 		t.Fatalf("loading images: %v", err)
 	}
-	cmd := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec", ".")
+	cmd := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec")
 	cmd.Dir = filepath.Join("..", "browser")
 	cmd.Env = append(os.Environ(), "HKS_SETUP_URL="+appliance.setupLink, "HKS_URL="+appliance.url,
 		"HKS_IMAGE=page:1", "HKS_IMAGE_2=page:2", "HKS_PASSWORD="+password, "HKS_FINGERPRINT="+appliance.fingerprint)
