@@ -11,7 +11,6 @@ import (
 
 	// the modules that the settings name; no others are linked in
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
-	_ "github.com/caddyserver/caddy/v2/modules/logging"
 )
 
 // Settings of the proxy that are not for users to choose.
@@ -119,7 +118,7 @@ func (g *Gateway) caddyLogging() object {
 	if g.cfg.AccessLog != "" {
 		logs["access"] = object{
 			"writer": object{
-				"output": "file", "filename": g.cfg.AccessLog, "mode": "0640", "dir_mode": "0750",
+				"output": "hks_file", "filename": g.cfg.AccessLog, "mode": "0640", "dir_mode": "0750",
 				"roll_size_mb": accessLogMB, "roll_keep": accessLogKeep,
 			},
 			"encoder": object{"format": "json", "time_format": "rfc3339_nano", "message_key": "", "level_key": "", "name_key": ""},

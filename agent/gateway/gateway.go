@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -51,6 +52,7 @@ type Gateway struct {
 
 	root      atomic.Pointer[[]byte] // PEM of the local authority's root
 	listening atomic.Bool
+	requests  atomic.Int64  // begun since the start
 	dirty     chan struct{} // the table is to be written
 
 	mu     sync.Mutex // guards the fields below
@@ -116,6 +118,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	watcher := &watcher{path: g.cfg.Kubeconfig, log: g.log, api: g.api, changed: g.apply}
 	g.work.Go(func() { watcher.run(running) })
 	g.work.Go(func() { g.save(running) })
+	g.work.Go(func() { g.trim(running) })
 	g.notify("READY=1\nSTATUS=Routing on " + g.cfg.HTTP + " and " + g.cfg.HTTPS)
 	g.log.Info("gateway is listening", "http", g.cfg.HTTP, "https", g.cfg.HTTPS, "socket", g.cfg.Socket, "routes", len(g.routes.load().table.Routes))
 	return nil
@@ -230,6 +233,21 @@ func (g *Gateway) saveNow() {
 	}
 	if err := g.files.save(now.table, now.builtAt); err != nil {
 		g.log.Error("the routes could not be written; a restart without the cluster would serve older ones", "error", err)
+	}
+}
+
+// trim gives memory back once there were no requests for a while: the
+// collector is tuned for throughput (see cmd/hks-gateway) and would keep what
+// the last busy time needed.
+func (g *Gateway) trim(ctx context.Context) {
+	const quiet = 15 * time.Second
+	for seen, trimmed := int64(0), int64(-1); pause(ctx, quiet); {
+		now := g.requests.Load()
+		if now == seen && now != trimmed {
+			debug.FreeOSMemory()
+			trimmed = now
+		}
+		seen = now
 	}
 }
 

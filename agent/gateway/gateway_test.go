@@ -851,10 +851,12 @@ func TestMetricsKeepToKnownRoutes(t *testing.T) {
 	if code, text := r.admin("/routes"); code != 200 || !strings.Contains(text, `"routes":[]`) {
 		t.Errorf("/routes: %d %s", code, text)
 	}
-	log, err := os.ReadFile(r.cfg.AccessLog)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var log []byte
+	eventually(t, "the requests are logged", func() bool {
+		var err error
+		log, err = os.ReadFile(r.cfg.AccessLog)
+		return err == nil && bytes.Count(log, []byte("\n")) == 21
+	})
 	line, _, _ := strings.Cut(string(log), "\n")
 	var entry map[string]any
 	if err := json.Unmarshal([]byte(line), &entry); err != nil || entry["host"] != "web.localhost" || entry["status"] != 200.0 || entry["service"] != "dev/web:80" {

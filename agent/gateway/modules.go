@@ -28,6 +28,7 @@ func init() {
 	caddy.RegisterModule(&upstreams{})
 	caddy.RegisterModule(&transport{})
 	caddy.RegisterModule(&permission{})
+	caddy.RegisterModule(logFile{})
 }
 
 // registry holds the gateways that run, by id.

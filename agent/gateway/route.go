@@ -79,6 +79,7 @@ func (h *routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 	if found := h.gateway.routes.load().find(c.host, c.path); found != nil {
 		c.stats = found.stats
 	}
+	h.gateway.requests.Add(1)
 	c.stats.inFlight.Inc()
 	defer h.finish(c, rec, r, id)
 	caddyhttp.SetVar(r.Context(), callKey, c)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -16,12 +17,21 @@ import (
 // stopWithin bounds a stop; a little more than the gateway's own time to drain.
 const stopWithin = 25 * time.Second
 
+// The live heap is a few megabytes, so the collector would run many times a
+// second under load. These let it take more memory then, within a bound.
+const (
+	gcPercent   = 300
+	memoryLimit = 48 << 20
+)
+
 // run serves until ctx ends, then stops gracefully.
 func run(ctx context.Context, root string) error {
 	cfg, err := config.Load(root, os.Getenv)
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	log := logger(os.Stderr, cfg.Log)
 	klog.SetSlogLogger(log.With("from", "client-go")) // process-wide, as klog is
 	paths := cfg.Paths()

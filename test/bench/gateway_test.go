@@ -71,8 +71,10 @@ func BenchmarkGateway(b *testing.B) {
 		b.ReportMetric(float64(perRequest.Nanoseconds())/1000, "cpu-us/request")
 		b.ReportMetric(through.rate()/direct.rate(), "saturated-ratio")
 	}
+	busy := gateway.rss(b)
+	time.Sleep(40 * time.Second) // two quiet spells: memory goes back
 	after := gateway.rss(b)
-	b.Logf("%-16s %.1f MB", "RSS after load", float64(after)/(1<<20))
+	report(b, "RSS after load", fmt.Sprintf("%.1f MB, %.1f MB when idle again", float64(busy)/(1<<20), float64(after)/(1<<20)), "60 MB idle", after <= gatewayIdleRSS)
 	b.ReportMetric(float64(idle)/(1<<20), "idle-MB")
 }
 
