@@ -16,10 +16,13 @@ case "$go_version" in
 go1.2[6-9]* | go1.[3-9]?*) ;;
 *) fail "Go is too old: $go_version" "install Go 1.26 or newer" ;;
 esac
-command -v node >/dev/null && command -v npm >/dev/null || fail "Node.js is not installed; the browser tests need it" "install Node.js 20 or newer with npm"
+for command in node npm; do
+	command -v "$command" >/dev/null || fail "$command is not installed; the browser tests need it" "install Node.js 20 or newer with npm"
+done
 
 missing=""
-for package in $(sed 's/#.*//' "$@"); do
+wanted=$(sed 's/#.*//' "$@")
+for package in $wanted; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
