@@ -54,7 +54,7 @@ test('the dashboard names what needs attention first, each with its mend', { ski
 test('A20 a failed release shows its exit code and last lines', { skip }, async () => {
 	const { page, quiet } = await open(browser.context);
 	await page.goto(`${to.url}/apps/worker/staging`);
-	await page.getByText(/ended with exit code/).waitFor();
+	await page.locator('.release-details').getByText(/exit code 1/).waitFor();
 	await page.getByRole('region', { name: 'Last lines of release 1' }).waitFor();
 	await portrait(page, 'app-failed');
 	quiet();
@@ -141,6 +141,19 @@ async function mainThread(page) {
 	};
 }
 
+/** The median of some visits, in milliseconds; the browser has the files, as on any day but the first. */
+async function firstPaint() {
+	const { page } = await open(browser.context); // with no answer made up: that takes its time too
+	const paints = [];
+	for (let i = 0; i < 5; i++) {
+		await page.goto(to.url);
+		await page.getByRole('row', { name: /blog/ }).waitFor();
+		paints.push(await page.evaluate(() => Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime)));
+	}
+	await page.close();
+	return paints.sort((a, b) => a - b)[2];
+}
+
 test('two hundred apps: the first paint and each key stay quick', { skip }, async (t) => {
 	const { page, quiet } = await open(browser.context);
 	const [one] = await browser.context.request.get(`${to.url}/api/apps`).then((answer) => answer.json());
@@ -155,12 +168,11 @@ test('two hundred apps: the first paint and each key stay quick', { skip }, asyn
 	await page.getByText('140 more…').waitFor();
 	const busy = await mainThread(page);
 	const before = await busy();
-	await page.reload(); // now the browser has the files, as on any day but the first
+	await page.reload();
 	await page.getByText('140 more…').waitFor();
 	const loading = await page.evaluate(() => {
 		const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
 		return {
-			firstPaint: Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime),
 			bytes: performance.getEntriesByType('resource').filter((entry) => !entry.name.includes('/api/'))
 				.reduce((sum, entry) => sum + /** @type {PerformanceResourceTiming} */ (entry).encodedBodySize, navigation.encodedBodySize),
 		};
@@ -199,7 +211,7 @@ test('two hundred apps: the first paint and each key stay quick', { skip }, asyn
 	const typing = await took(() => page.keyboard.press('9'));
 	await page.keyboard.press('Escape');
 	const figures = {
-		...loading, slowestKey: Math.max(...keys), medianKey: keys.sort((a, b) => a - b)[keys.length >> 1], palette, typing,
+		firstPaint: await firstPaint(), ...loading, slowestKey: Math.max(...keys), medianKey: keys.sort((a, b) => a - b)[keys.length >> 1], palette, typing,
 		loadingCPU: Math.round(loadingCPU), keyCPU: Math.round(keyCPU),
 	};
 	t.diagnostic(JSON.stringify(figures));

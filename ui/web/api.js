@@ -35,6 +35,22 @@ function unreachable(cause) {
 	});
 }
 
+/**
+ * A browser drops its connections when the machine's network changes, as each
+ * new instance makes it do on the appliance itself. Reading can be asked again.
+ * @param {string} path @param {RequestInit} init @param {boolean} again
+ * @returns {Promise<Response>}
+ */
+async function ask(path, init, again) {
+	try {
+		return await fetch(path, init);
+	} catch (cause) {
+		if (!again || init.signal?.aborted) throw cause;
+		await new Promise((resolve) => setTimeout(resolve, 300));
+		return ask(path, init, false);
+	}
+}
+
 /** @param {Response} response @param {boolean} expectLogin */
 async function failure(response, expectLogin) {
 	const body = await response.json().catch(() => ({}));
@@ -59,13 +75,9 @@ export async function request(method, path, body, options = {}) {
 		init.body = JSON.stringify(body);
 		init.headers = { ...init.headers, 'Content-Type': 'application/json' };
 	}
-	let response;
-	try {
-		response = await fetch(path, init);
-	} catch (cause) {
-		if (options.signal?.aborted) throw cause;
-		throw unreachable(cause);
-	}
+	const response = await ask(path, init, method === 'GET').catch((cause) => {
+		throw options.signal?.aborted ? cause : unreachable(cause);
+	});
 	if (!response.ok) throw await failure(response, Boolean(options.expectLogin));
 	const text = await response.text();
 	return text === '' ? undefined : JSON.parse(text);

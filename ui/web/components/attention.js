@@ -26,7 +26,7 @@ export function matters({ apps, workspace, system }) {
 		if (app.status !== 'error' && app.status !== 'pending') continue;
 		found.push({
 			key: `app/${app.name}/${app.environment}`, tone: app.status === 'error' ? 'bad' : 'warn', link: appLink(app),
-			title: `${app.name} in ${app.environment} ${app.status === 'error' ? 'does not run' : 'waits'}`, message: app.reason, fix: app.fix,
+			title: `${app.name} in ${app.environment} ${app.status === 'pending' ? 'waits' : app.ready > 0 ? 'kept its old release: the new one failed' : 'does not run'}`, message: app.reason, fix: app.fix,
 		});
 	}
 	for (const resource of workspace?.resources || []) {

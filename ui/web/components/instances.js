@@ -14,7 +14,7 @@ export function Instances({ app }) {
 				<thead role="rowgroup"><tr role="row">${['Instance', 'Phase', 'Release', 'CPU', 'Memory', 'Restarts', 'Node', 'Started'].map((title) => html`<th role="columnheader" scope="col">${title}</th>`)}</tr></thead>
 				<tbody role="rowgroup">${instances.map((instance) => html`<tr role="row" key=${instance.name}>
 					<td role="cell" class="cell-wide mono">${instance.name}</td>
-					<td role="cell" class="cell-wide"><${Status} status=${instance.phase} />${instance.reason && html`<span class="reason">${sentence(instance.reason)}</span>`}</td>
+					<td role="cell" class="cell-wide"><${Status} status=${instance.phase} />${instance.reason && instance.reason !== instance.phase && html`<span class="reason">${sentence(instance.reason)}</span>`}</td>
 					<td role="cell" data-label="Release" class="number">#${instance.release}</td>
 					<td role="cell" data-label="CPU" class="number">${cores(instance.usage.cpu)}</td>
 					<td role="cell" data-label="Memory" class="number">${bytes(instance.usage.memory)}</td>

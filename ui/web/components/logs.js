@@ -67,7 +67,7 @@ export function Logs({ app }) {
 			})
 			.catch((cause) => {
 				if (ended.signal.aborted) return;
-				if (cause instanceof ApiError && cause.status === 0) {
+				if (cause instanceof ApiError && (cause.status === 0 || cause.code === 'CLUSTER_UNAVAILABLE')) {
 					setState('reconnecting');
 					retry = setTimeout(() => setAttempt((n) => n + 1), reconnect);
 				} else {

@@ -69,7 +69,7 @@ function Details({ release }) {
 	];
 	return html`<div class="release-details">
 		${failure && html`<${Problem} message=${failure.message} fix=${failure.fix} code=${failure.code}>
-			${failure.exitCode !== undefined && html`<p class="problem-why">The container ended with exit code <strong>${failure.exitCode}</strong>.</p>`}
+			${failure.exitCode !== undefined && !failure.message.includes('exit code') && html`<p class="problem-why">The container ended with exit code <strong>${failure.exitCode}</strong>.</p>`}
 		</${Problem}>`}
 		${failure?.logs && failure.logs.length > 0 && html`<div class="last-lines">
 			<div class="last-lines-head"><span>Its last ${failure.logs.length} lines</span><${CopyButton} text=${failure.logs.join('\n')} what="lines" /></div>

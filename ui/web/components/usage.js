@@ -49,8 +49,8 @@ export function UsageCharts({ app }) {
 			</div>
 		</header>
 		<div class="charts">
-			<${Chart} ...${shared} title="CPU" field="cpu" limit=${app.usage?.cpuLimit * Math.max(1, app.replicas)} format=${showCores} />
-			<${Chart} ...${shared} title="Memory" field="memory" limit=${app.usage?.memoryLimit * Math.max(1, app.replicas)} format=${bytes} />
+			<${Chart} ...${shared} title="CPU" field="cpu" limit=${app.usage?.cpuLimit || 0} format=${showCores} />
+			<${Chart} ...${shared} title="Memory" field="memory" limit=${app.usage?.memoryLimit || 0} format=${bytes} />
 		</div>
 	</section>`;
 }

@@ -66,7 +66,7 @@ function verdict(apps, found, loaded) {
 /** @param {hks.App[]} apps */
 function summary(apps) {
 	if (apps.length === 0) return 'Nothing is deployed yet.';
-	const running = apps.filter((app) => app.status === 'running' || app.status === 'updating').length;
+	const running = apps.filter((app) => app.ready > 0).length;
 	const ready = apps.reduce((sum, app) => sum + app.ready, 0);
 	return `${running} of ${count(apps.length, 'app')} running, ${count(ready, 'instance')} ready.`;
 }
