@@ -52,7 +52,7 @@ lint: build
 unit: build
 	@echo "unit: all packages, floors, command line"
 	@go test ./...
-	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol
+	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol ./internal/node
 
 cluster: build k3s bin/sandbox browser
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
