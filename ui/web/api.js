@@ -24,6 +24,7 @@ export function whenUnauthorized(callback) {
 }
 
 const deadline = 30_000;
+const patience = 65_000; // for what waits until instances have ended
 
 /** @param {unknown} cause */
 function unreachable(cause) {
@@ -63,11 +64,11 @@ async function failure(response, expectLogin) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] sent as JSON
- * @param {{signal?: AbortSignal, expectLogin?: boolean}} [options] expectLogin: a 401 is an answer, not the end of the session
+ * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number}} [options] expectLogin: a 401 is an answer, not the end of the session
  * @returns {Promise<any>}
  */
 export async function request(method, path, body, options = {}) {
-	const signals = [AbortSignal.timeout(deadline)];
+	const signals = [AbortSignal.timeout(options.deadline || deadline)];
 	if (options.signal) signals.push(options.signal);
 	/** @type {RequestInit} */
 	const init = { method, signal: AbortSignal.any(signals), headers: { Accept: 'application/json' } };
@@ -199,7 +200,7 @@ export const api = {
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
 	app: (name, environment) => request('GET', appPath(name, environment)),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.Deletion>} */
-	deleteApp: (name, environment) => request('DELETE', appPath(name, environment)),
+	deleteApp: (name, environment) => request('DELETE', appPath(name, environment), undefined, { deadline: patience }),
 	/** @param {string} name @param {string} environment @param {hks.Deploy} deploy @returns {Promise<hks.Release>} */
 	deploy: (name, environment, deploy) => request('POST', `${appPath(name, environment)}/releases`, deploy),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.Release[]>} */

@@ -1,5 +1,5 @@
 import { useState } from '../vendor/hooks.js';
-import { api } from '../api.js';
+import { api, ApiError } from '../api.js';
 import { commands } from '../commands.js';
 import { count } from '../format.js';
 import { html } from '../html.js';
@@ -43,17 +43,48 @@ export function StopDialog({ app }) {
 	</${FormDialog}>`;
 }
 
+/**
+ * Deletes an app. It takes a while, and when the answer is lost on its way,
+ * what became of the app can still be asked.
+ * @param {hks.App} app
+ * @returns {Promise<Partial<hks.Deletion>>}
+ */
+async function remove(app) {
+	try {
+		return await api.deleteApp(app.name, app.environment);
+	} catch (error) {
+		if (error instanceof ApiError && error.status === 0 && await isGone(app)) return {};
+		throw error;
+	}
+}
+
+const looks = 40;
+const pause = 1_000;
+
+/** Looks until the app is not being deleted any more. @param {hks.App} app */
+async function isGone(app) {
+	for (let look = 0; look < looks; look++) {
+		try {
+			const now = await api.app(app.name, app.environment);
+			if (now.status !== 'deleting') return false;
+		} catch (error) {
+			if (error instanceof ApiError && error.status === 404) return true;
+		}
+		await new Promise((resolve) => setTimeout(resolve, pause));
+	}
+	return false;
+}
+
 /** @param {{app: hks.App}} props */
 export function DeleteDialog({ app }) {
 	const [typed, setTyped] = useState('');
 	const run = async () => {
-		const deletion = await api.deleteApp(app.name, app.environment);
+		const { removed, kept } = await remove(app);
 		dropApp(keyOf(app));
 		navigate('/');
-		const kept = deletion?.kept || [];
 		toast({
-			kind: 'success', message: `${app.name} in ${app.environment} is deleted: ${count((deletion?.removed || []).length, 'object')} removed.`,
-			detail: kept.length > 0 ? `Kept: ${kept.join(', ')}.` : undefined,
+			kind: 'success', message: `${app.name} in ${app.environment} is deleted${removed ? `: ${count(removed.length, 'object')} removed` : ''}.`,
+			detail: kept && kept.length > 0 ? `Kept: ${kept.join(', ')}.` : undefined,
 		});
 	};
 	return html`<${FormDialog} title=${`Delete ${app.name} in ${app.environment}?`} action="Delete for good" danger command=${commands.app('delete', app)} run=${run} ready=${typed === app.name}>
