@@ -361,6 +361,7 @@ step('A19 delete asks for the name, and tells what it removed', async () => {
 	assert.ok(await confirm.isDisabled());
 	await page.getByLabel('Type web to confirm').fill('web');
 	await portrait(page, 'delete', { full: false });
+	watched.expect(/404.*\/api\/apps\/web\/staging/); // asked whether it is gone
 	await confirm.click();
 	await page.getByText(to.real ? /web in staging is deleted/ : /web in staging is deleted: \d+ objects? removed/).waitFor({ timeout: slow });
 	await heading('Ready for your first app').waitFor({ timeout: slow });

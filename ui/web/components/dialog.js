@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef } from '../vendor/hooks.js';
+import { useId, useLayoutEffect, useRef } from '../vendor/hooks.js';
 import { html } from '../html.js';
 import { closeDialog } from '../store.js';
 import { Icon } from './icon.js';
@@ -11,7 +11,7 @@ import { Icon } from './icon.js';
 export function Dialog({ title, children, onClose = closeDialog, size = '' }) {
 	const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
 	const id = useId();
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const dialog = ref.current;
 		const before = document.activeElement;
 		dialog?.showModal();

@@ -1,4 +1,4 @@
-import { useEffect, useId, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { actionsOf } from '../actions.js';
 import { html } from '../html.js';
 import { logOut } from '../session.js';
@@ -54,7 +54,7 @@ export function Palette() {
 	const found = useMemo(() => search(all, query), [all, query]);
 	const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
 	const id = useId();
-	useEffect(() => {
+	useLayoutEffect(() => { // at once, so that no key typed on is lost
 		const dialog = ref.current;
 		const before = document.activeElement;
 		dialog?.showModal();
