@@ -50,6 +50,9 @@ func connect(settings *rest.Config, cfg Config) (*Client, error) {
 	}
 	settings.UserAgent = userAgent
 	settings.QPS, settings.Burst = queriesPerSecond, queryBurst
+	// The API server's warnings are for people with kubectl. The workspace's
+	// Pod Security warnings would be repeated at each apply and say nothing new.
+	settings.WarningHandler = rest.NoWarnings{}
 	// No rest.Config.Timeout: it would also end watches and followed logs. Each
 	// call has a deadline of its own in its context.
 	set, err := kubernetes.NewForConfig(settings)

@@ -8,10 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -224,3 +227,35 @@ func TestLoadAgain(t *testing.T) {
 }
 
 var errLost = errors.New("connection lost")
+
+// A new registry has nothing to tell, and an upload that was cut off by a
+// crash is gone after the next start.
+func TestStartRemovesInterruptedUploads(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	logged := func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }
+	stop(t, start(t, dir, logged))
+	if log.Len() > 0 {
+		t.Errorf("a new registry logs: %s", &log)
+	}
+	upload := filepath.Join(dir, "data/docker/registry/v2/repositories/web/_uploads/8e9e5ad4-5d0b-4bd4-8f0e-7b2a2a7a4b6d")
+	if err := os.MkdirAll(upload, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	for name, text := range map[string]string{"startedat": before, "data": "half of a layer"} {
+		if err := os.WriteFile(filepath.Join(upload, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "incoming", "archive-1.tar"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, logged)
+	if _, err := os.Stat(upload); !os.IsNotExist(err) {
+		t.Errorf("the upload is still there: %v", err)
+	}
+	if left, err := os.ReadDir(r.incoming()); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}

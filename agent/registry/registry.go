@@ -19,6 +19,7 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 
 	"hks.dev/hks/agent"
@@ -133,9 +134,8 @@ func (r *Registry) openStorage() (err error) {
 	quiet(r.cfg.Log)
 	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: r.data(), MaxThreads: 100})
 	background := context.Background()
-	uploads, failures := storage.PurgeUploads(background, driver, r.cfg.Now(), true)
-	if len(uploads)+len(failures) > 0 {
-		r.cfg.Log.Info("removed interrupted uploads", "count", len(uploads), "failed", len(failures))
+	if err := r.purgeUploads(background, driver); err != nil {
+		return err
 	}
 	r.images, err = storage.NewRegistry(background, driver, storage.EnableDelete)
 	if err != nil {
@@ -152,6 +152,26 @@ func (r *Registry) openStorage() (err error) {
 	settings.HTTP.Secret = rand32() // of half-done uploads, which a restart ends
 	// It reports a wrong setting by panicking; these are ours and right.
 	r.app = handlers.NewApp(background, settings)
+	return nil
+}
+
+// purgeUploads removes what interrupted pushes left; nothing else is pushing
+// yet.
+func (r *Registry) purgeUploads(ctx context.Context, driver storagedriver.StorageDriver) error {
+	kept, err := os.ReadDir(r.data())
+	if err != nil {
+		return fmt.Errorf("looking for images: %w", err)
+	}
+	if len(kept) == 0 {
+		return nil // a new registry, in which the search would fail
+	}
+	uploads, failures := storage.PurgeUploads(ctx, driver, r.cfg.Now(), true)
+	if len(uploads) > 0 {
+		r.cfg.Log.InfoContext(ctx, "removed interrupted uploads", "count", len(uploads))
+	}
+	if len(failures) > 0 { // they only take room
+		r.cfg.Log.WarnContext(ctx, "interrupted uploads can't be removed", "error", errors.Join(failures...))
+	}
 	return nil
 }
 
