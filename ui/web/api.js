@@ -38,7 +38,8 @@ function unreachable(cause) {
 
 /**
  * A browser drops its connections when the machine's network changes, as each
- * new instance makes it do on the appliance itself. Reading can be asked again.
+ * new instance makes it do on the appliance itself. What does no harm twice is
+ * asked again.
  * @param {string} path @param {RequestInit} init @param {boolean} again
  * @returns {Promise<Response>}
  */
@@ -64,7 +65,8 @@ async function failure(response, expectLogin) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] sent as JSON
- * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number}} [options] expectLogin: a 401 is an answer, not the end of the session
+ * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number, again?: boolean}} [options]
+ *   expectLogin: a 401 is an answer, not the end of the session; again: asking twice is the same as asking once
  * @returns {Promise<any>}
  */
 export async function request(method, path, body, options = {}) {
@@ -76,7 +78,7 @@ export async function request(method, path, body, options = {}) {
 		init.body = JSON.stringify(body);
 		init.headers = { ...init.headers, 'Content-Type': 'application/json' };
 	}
-	const response = await ask(path, init, method === 'GET').catch((cause) => {
+	const response = await ask(path, init, method === 'GET' || Boolean(options.again)).catch((cause) => {
 		throw options.signal?.aborted ? cause : unreachable(cause);
 	});
 	if (!response.ok) throw await failure(response, Boolean(options.expectLogin));
@@ -178,8 +180,8 @@ export const api = {
 	/** @param {string} token @param {string} password */
 	setup: (token, password) => request('POST', '/api/setup', { token, password }, { expectLogin: true }),
 	/** @param {string} password */
-	login: (password) => request('POST', '/api/login', { password }, { expectLogin: true }),
-	logout: () => request('POST', '/api/logout'),
+	login: (password) => request('POST', '/api/login', { password }, { expectLogin: true, again: true }),
+	logout: () => request('POST', '/api/logout', undefined, { again: true }),
 
 	/** @returns {Promise<hks.Token[]>} */
 	tokens: () => request('GET', '/api/tokens'),
@@ -212,11 +214,11 @@ export const api = {
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
 	restart: (name, environment) => request('POST', `${appPath(name, environment)}/restart`),
 	/** @param {string} name @param {string} environment @param {number} replicas @returns {Promise<hks.App>} */
-	scale: (name, environment, replicas) => request('POST', `${appPath(name, environment)}/scale`, { replicas }),
+	scale: (name, environment, replicas) => request('POST', `${appPath(name, environment)}/scale`, { replicas }, { again: true }),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
-	stop: (name, environment) => request('POST', `${appPath(name, environment)}/stop`),
+	stop: (name, environment) => request('POST', `${appPath(name, environment)}/stop`, undefined, { again: true }),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
-	start: (name, environment) => request('POST', `${appPath(name, environment)}/start`),
+	start: (name, environment) => request('POST', `${appPath(name, environment)}/start`, undefined, { again: true }),
 	/** @param {string} name @param {string} environment @param {string} since @returns {Promise<hks.Point[]>} */
 	metrics: (name, environment, since) => request('GET', `${appPath(name, environment)}/metrics?since=${since}`),
 	/**
