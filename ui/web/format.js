@@ -37,6 +37,9 @@ export const count = (count, one, many = `${one}s`) => `${count} ${count === 1 ?
 /** Go's zero time means never. @param {string | undefined} time */
 export const known = (time) => Boolean(time) && !String(time).startsWith('0001');
 
+/** No process takes no memory: such a sample is none. @param {hks.Usage | undefined} usage */
+export const sampled = (usage) => known(usage?.sampledAt) && Number(usage?.memory) > 0;
+
 /** @param {number} milliseconds */
 export function duration(milliseconds) {
 	const seconds = Math.max(0, Math.round(milliseconds / 1000));

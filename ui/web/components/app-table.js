@@ -1,7 +1,7 @@
 import { Component } from '../vendor/preact.js';
 import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { api } from '../api.js';
-import { bytes, cores, known, sentence, shortURL } from '../format.js';
+import { bytes, cores, sampled, sentence, shortURL } from '../format.js';
 import { html } from '../html.js';
 import { appLink } from '../router.js';
 import { get, keyOf, putSamples, useStore } from '../store.js';
@@ -78,7 +78,7 @@ class Row extends Component {
 		const { app } = this.props;
 		const { usage } = app;
 		const awake = app.status !== 'stopped';
-		const used = app.ready > 0 && usage && known(usage.sampledAt);
+		const used = app.ready > 0 && sampled(usage);
 		return html`<tr role="row">
 			<td role="cell" class="cell-name"><a class="row-link" href=${appLink(app)}>${app.name}</a><span class="tag ${app.environment}">${app.environment}</span></td>
 			<td role="cell" class="cell-status"><${Status} status=${app.status} />${app.reason && app.status !== 'running' && html`<span class="reason" title=${sentence(app.reason)}>${sentence(app.reason)}</span>`}</td>

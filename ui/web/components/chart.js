@@ -77,7 +77,7 @@ function series({ points, field }) {
 
 /** The limit is in sight when the use comes near it. @param {ChartProps} props @param {number} highest */
 function top({ limit, field }, highest) {
-	const least = field === 'cpu' ? 0.01 : 4 << 20;
+	const least = field === 'cpu' ? 0.05 : 4 << 20;
 	const wanted = Math.max(highest * 1.2, least);
 	return limit && highest > limit * 0.15 ? Math.max(wanted, limit * 1.25) : wanted;
 }

@@ -1,4 +1,4 @@
-import { bytes, cores, known, sentence } from '../format.js';
+import { bytes, cores, sampled, sentence } from '../format.js';
 import { html } from '../html.js';
 import { Status } from './status.js';
 import { Time } from './time.js';
@@ -16,8 +16,8 @@ export function Instances({ app }) {
 					<td role="cell" class="cell-wide mono">${instance.name}</td>
 					<td role="cell" class="cell-wide"><${Status} status=${instance.phase} />${instance.reason && instance.reason !== instance.phase && html`<span class="reason">${sentence(instance.reason)}</span>`}</td>
 					<td role="cell" data-label="Release" class="number">#${instance.release}</td>
-					<td role="cell" data-label="CPU" class="number">${known(instance.usage.sampledAt) ? cores(instance.usage.cpu) : '–'}</td>
-					<td role="cell" data-label="Memory" class="number">${known(instance.usage.sampledAt) ? bytes(instance.usage.memory) : '–'}</td>
+					<td role="cell" data-label="CPU" class="number">${sampled(instance.usage) ? cores(instance.usage.cpu) : '–'}</td>
+					<td role="cell" data-label="Memory" class="number">${sampled(instance.usage) ? bytes(instance.usage.memory) : '–'}</td>
 					<td role="cell" data-label="Restarts" class="number ${instance.restarts > 0 ? 'short' : ''}">${instance.restarts}</td>
 					<td role="cell" data-label="Node">${instance.node || '–'}</td>
 					<td role="cell" data-label="Started"><${Time} at=${instance.startedAt} never="not yet" /></td>
