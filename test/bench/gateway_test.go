@@ -44,38 +44,54 @@ func BenchmarkGateway(b *testing.B) {
 	slow := newBackend(b, 5*time.Millisecond)
 	gateway := startGateway(b, map[string]string{"instant.test": instant, "slow.test": slow})
 
-	idle := gateway.rss(b)
-	report(b, "idle RSS", fmt.Sprintf("%.1f MB", float64(idle)/(1<<20)), "60 MB", idle <= gatewayIdleRSS)
-
-	for b.Loop() {
-		direct, through := compare(b, 8*time.Second, paced{rate: 400, workers: 16},
-			target{instant, "instant.test"}, target{gateway.http, "instant.test"})
-		extra := through.p(99) - direct.p(99)
-		report(b, "paced", fmt.Sprintf("p50 %s, p99 %s against %s, %s straight; p99 %+.2f ms",
-			through.p(50), through.p(99), direct.p(50), direct.p(99), millis(extra)), "+"+gatewayExtraP99.String(), extra <= gatewayExtraP99)
-		b.ReportMetric(millis(extra), "p99-extra-ms")
-
-		direct, through = compare(b, 4*time.Second, closed{workers: 8},
-			target{slow, "slow.test"}, target{gateway.http, "slow.test"})
-		ratio := through.rate() / direct.rate()
-		report(b, "app throughput", fmt.Sprintf("%.0f/s against %.0f/s straight = %.0f %%",
-			through.rate(), direct.rate(), 100*ratio), "80 %", ratio >= gatewayThroughput)
-		b.ReportMetric(ratio, "app-throughput-ratio")
-
-		spent := gateway.cpu(b)
-		direct, through = compare(b, 4*time.Second, closed{workers: 32},
-			target{instant, "instant.test"}, target{gateway.http, "instant.test"})
-		perRequest := (gateway.cpu(b) - spent) / time.Duration(through.sent)
-		b.Logf("%-16s %.0f/s against %.0f/s straight = %.0f %%, %s of a core a request; no goal", "saturated",
-			through.rate(), direct.rate(), 100*through.rate()/direct.rate(), perRequest.Round(time.Microsecond))
-		b.ReportMetric(float64(perRequest.Nanoseconds())/1000, "cpu-us/request")
-		b.ReportMetric(through.rate()/direct.rate(), "saturated-ratio")
-	}
-	busy := gateway.rss(b)
-	time.Sleep(40 * time.Second) // two quiet spells: memory goes back
-	after := gateway.rss(b)
-	report(b, "RSS after load", fmt.Sprintf("%.1f MB, %.1f MB when idle again", float64(busy)/(1<<20), float64(after)/(1<<20)), "60 MB idle", after <= gatewayIdleRSS)
-	b.ReportMetric(float64(idle)/(1<<20), "idle-MB")
+	b.Run("idle", func(b *testing.B) {
+		for b.Loop() {
+			idle := gateway.rss(b)
+			report(b, "idle RSS", fmt.Sprintf("%.1f MB", megabytes(idle)), "60 MB", idle <= gatewayIdleRSS)
+			b.ReportMetric(megabytes(idle), "MB")
+		}
+	})
+	b.Run("paced", func(b *testing.B) {
+		for b.Loop() {
+			direct, through := compare(b, 8*time.Second, paced{rate: 400, workers: 16},
+				target{instant, "instant.test"}, target{gateway.http, "instant.test"})
+			extra := through.p(99) - direct.p(99)
+			report(b, "paced", fmt.Sprintf("p50 %s, p99 %s against %s, %s straight; p99 %+.2f ms",
+				through.p(50), through.p(99), direct.p(50), direct.p(99), millis(extra)), "+"+gatewayExtraP99.String(), extra <= gatewayExtraP99)
+			b.ReportMetric(millis(extra), "p99-extra-ms")
+		}
+	})
+	b.Run("app", func(b *testing.B) {
+		for b.Loop() {
+			direct, through := compare(b, 4*time.Second, closed{workers: 8},
+				target{slow, "slow.test"}, target{gateway.http, "slow.test"})
+			ratio := through.rate() / direct.rate()
+			report(b, "app throughput", fmt.Sprintf("%.0f/s against %.0f/s straight = %.0f %%",
+				through.rate(), direct.rate(), 100*ratio), "80 %", ratio >= gatewayThroughput)
+			b.ReportMetric(ratio, "ratio")
+		}
+	})
+	b.Run("saturated", func(b *testing.B) {
+		for b.Loop() {
+			spent := gateway.cpu(b)
+			direct, through := compare(b, 4*time.Second, closed{workers: 32},
+				target{instant, "instant.test"}, target{gateway.http, "instant.test"})
+			perRequest := (gateway.cpu(b) - spent) / time.Duration(through.sent)
+			b.Logf("%-16s %.0f/s against %.0f/s straight = %.0f %%, %s of a core a request; no goal", "saturated",
+				through.rate(), direct.rate(), 100*through.rate()/direct.rate(), perRequest.Round(time.Microsecond))
+			b.ReportMetric(through.rate()/direct.rate(), "ratio")
+			b.ReportMetric(float64(perRequest.Nanoseconds())/1000, "cpu-us/request")
+		}
+	})
+	b.Run("idle-again", func(b *testing.B) {
+		for b.Loop() {
+			busy := gateway.rss(b)
+			time.Sleep(40 * time.Second) // two quiet spells: memory goes back
+			after := gateway.rss(b)
+			report(b, "RSS after load", fmt.Sprintf("%.1f MB, %.1f MB when idle again", megabytes(busy), megabytes(after)), "60 MB idle", after <= gatewayIdleRSS)
+			b.ReportMetric(megabytes(after), "MB")
+		}
+	})
 }
 
 // report prints a figure beside its goal; a goal missed fails the benchmark.
@@ -146,6 +162,8 @@ func median[T cmp.Ordered](turns []turn, of func(turn) T) T {
 	slices.Sort(figures)
 	return figures[len(figures)/2]
 }
+
+func megabytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
