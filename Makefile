@@ -44,7 +44,7 @@ test: prepare lint unit cluster ## Run everything.
 
 lint: build
 	@echo "lint: gofmt, vet, staticcheck, shellcheck"
-	@test -z "$$(gofmt -l agent cmd installer test ui | tee /dev/stderr)"
+	@files=$$(gofmt -l agent cmd installer test ui); test -z "$$files" || { echo "not formatted: $$files"; exit 1; }
 	@go vet ./...
 	@go tool -modfile=test/tools/go.mod staticcheck ./...
 	@shellcheck scripts/*.sh .ci/run
