@@ -17,6 +17,10 @@ import (
 
 // mount is a line of /proc/self/mountinfo, proc(5).
 type mount struct {
+	id      string
+	parent  string // id of the mount that it lies on
+	device  string // major:minor
+	root    string // what of the file system is mounted
 	point   string
 	fstype  string
 	options string // of the file system
@@ -31,7 +35,10 @@ func parseMounts(data []byte) ([]mount, error) {
 		if separator < 6 || len(fields) < separator+3 {
 			return nil, fmt.Errorf("a line of mountinfo is not understood: %q", line)
 		}
-		m := mount{point: unescape(fields[4]), fstype: fields[separator+1]}
+		m := mount{
+			id: fields[0], parent: fields[1], device: fields[2], root: unescape(fields[3]),
+			point: unescape(fields[4]), fstype: fields[separator+1],
+		}
 		if len(fields) > separator+3 {
 			m.options = fields[separator+3]
 		}
@@ -84,10 +91,15 @@ var containerMounts = []string{"overlay", "tmpfs", "nsfs", "proc", "sysfs", "mqu
 
 // ownMounts picks k3s's mounts, those that hide others first.
 func (c *Cleaner) ownMounts(mounts []mount) []string {
+	byID := make(map[string]mount, len(mounts))
+	for _, m := range mounts {
+		byID[m.id] = m
+	}
 	var own []string
 	for _, m := range mounts {
 		switch {
-		case below(m.point, resolve(runFolder)),
+		case m.point == resolve(kubeletFolder) && m.onto(byID[m.parent]),
+			below(m.point, resolve(runFolder)),
 			below(m.point, resolve(kubeletFolder)+"/pods"),
 			below(m.point, resolve(kubeletFolder)+"/plugins"),
 			strings.HasPrefix(m.point, resolve(netnsFolder)+"/cni-"),
@@ -97,6 +109,13 @@ func (c *Cleaner) ownMounts(mounts []mount) []string {
 	}
 	slices.Reverse(own)
 	return own
+}
+
+// onto tells whether the mount is a folder of its parent bound onto itself. The
+// kubelet does that to its own folder where the root is not a shared mount.
+func (m mount) onto(parent mount) bool {
+	inside, err := filepath.Rel(parent.point, m.point)
+	return err == nil && m.device == parent.device && m.root == filepath.Join(parent.root, inside)
 }
 
 // below tells whether path lies in the folder, not whether it is the folder.

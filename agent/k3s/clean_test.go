@@ -53,6 +53,26 @@ func TestOwnMounts(t *testing.T) {
 	}
 }
 
+func TestOwnMountsTakesTheKubeletsBindOntoItself(t *testing.T) {
+	for name, tt := range map[string]struct {
+		table string
+		own   bool
+	}{
+		"on the root":              {"26 1 254:0 / / rw - ext4 /dev/vda rw\n61 26 254:0 /var/lib/kubelet /var/lib/kubelet rw shared:1 - ext4 /dev/vda rw\n", true},
+		"on a disk of its own":     {"26 1 254:0 / / rw - ext4 /dev/vda rw\n27 26 254:9 / /var rw - ext4 /dev/vdb rw\n61 27 254:9 /lib/kubelet /var/lib/kubelet rw - ext4 /dev/vdb rw\n", true},
+		"another folder, a user's": {"26 1 254:0 / / rw - ext4 /dev/vda rw\n61 26 254:0 /k /var/lib/kubelet rw - ext4 /dev/vda rw\n", false},
+		"another disk, a user's":   {"26 1 254:0 / / rw - ext4 /dev/vda rw\n61 26 254:9 / /var/lib/kubelet rw - ext4 /dev/vdb rw\n", false},
+	} {
+		mounts, err := parseMounts([]byte(tt.table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newCleaner(t, "/var/lib/rancher/k3s").ownMounts(mounts); (len(got) == 1) != tt.own {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestUnescape(t *testing.T) {
 	for in, want := range map[string]string{`/a\040b`: "/a b", `/a\134b`: `/a\b`, `/a\9`: `/a\9`, `/a\`: `/a\`, "/plain": "/plain", `\011`: "\t"} {
 		if got := unescape(in); got != want {
