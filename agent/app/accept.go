@@ -47,7 +47,7 @@ func (m *Manager) Deploy(ctx context.Context, app string, env agent.Environment,
 	if err != nil {
 		return agent.Release{}, err
 	}
-	if err := validate(spec); err != nil {
+	if err := validate(spec, m.cfg.Reserved); err != nil {
 		return agent.Release{}, err
 	}
 	ws, err := m.workspace(ctx)

@@ -25,9 +25,10 @@ type Config struct {
 	Activity     func(ctx context.Context, activity agent.Activity)
 	HostsChanged func() // the set of Hosts may have changed; must not block
 
-	Domain string // of default hosts
-	Scheme string // of URLs shown; default https
-	Port   int    // of URLs shown, when not the scheme's own
+	Domain   string   // of default hosts
+	Reserved []string // hosts of the appliance itself, which no app may have
+	Scheme   string   // of URLs shown; default https
+	Port     int      // of URLs shown, when not the scheme's own
 
 	Deadline     time.Duration // how long a release may make no progress; default 120 s
 	PullDeadline time.Duration // how long it may pull an image; default 15 min

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -99,7 +100,7 @@ func keepEnv(asked map[string]string, newest *agent.Spec) (map[string]string, er
 }
 
 // validate checks a completed configuration against its closed grammars.
-func validate(spec agent.Spec) error {
+func validate(spec agent.Spec, reserved []string) error {
 	checks := []func() error{
 		func() error { return validateImage(spec.Image) },
 		func() error { return agent.ValidatePort(spec.Port) },
@@ -113,6 +114,9 @@ func validate(spec agent.Spec) error {
 		func() error {
 			if spec.Host == "" {
 				return nil
+			}
+			if slices.Contains(reserved, spec.Host) {
+				return agent.Errorf(agent.CodeInvalid, "choose another host, such as NAME."+spec.Host, "the host %s is the appliance's own", spec.Host)
 			}
 			return agent.ValidateHost(spec.Host)
 		},

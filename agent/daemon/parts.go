@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +32,7 @@ const firstPlan = "hobby"
 
 // parts is everything the agent is made of.
 type parts struct {
+	log       *logKeeper
 	store     *store.Store
 	registry  *registry.Registry
 	gateway   supervised
@@ -58,6 +62,7 @@ func build(cfg Config) (*parts, error) {
 	if p.registry, err = registry.New(registry.Config{Dir: paths.State("registry"), Listen: settings.Registry.Listen, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
+	p.log = newLogKeeper(paths.Logs("agent.log"), cfg.Log)
 	s, err := newSupervisor(cfg)
 	if err != nil {
 		return nil, err
@@ -127,13 +132,23 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	p.apps, err = app.New(app.Config{
 		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler,
 		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
-		Domain: cfg.Settings.Domain, Port: port, Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
+		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
 	}
 	p.names.list = p.apps.Hosts
 	return nil
+}
+
+// reservedHosts are the names of the appliance itself. A browser sends the
+// session's cookie to every port of a name, so no app may have one of them.
+func reservedHosts(settings config.Config) []string {
+	reserved := append([]string{"localhost", settings.Domain}, settings.API.Hosts...)
+	if host, err := os.Hostname(); err == nil {
+		reserved = append(reserved, strings.ToLower(host))
+	}
+	return reserved
 }
 
 // routeOf is how this machine reaches its own gateway, and the port that URLs
@@ -164,6 +179,7 @@ func routeOf(gateway config.Gateway) (*app.Route, int, error) {
 // components lists the parts in the order of their start.
 func (p *parts) components() []component {
 	return []component{
+		{"the log's keeper", p.log.Start, p.log.Stop},
 		{"the database", p.store.Open, func(context.Context) error { return p.store.Close() }},
 		{"the image registry", p.registry.Start, p.registry.Stop},
 		// The gateway comes before the cluster: it serves from what it knew.
@@ -171,10 +187,7 @@ func (p *parts) components() []component {
 		{"the engine", p.boot.Start, func(ctx context.Context) error {
 			err := p.boot.Stop(ctx)
 			p.engine.Detach()
-			if detached := p.k3s.Detach(ctx); detached != nil {
-				return detached
-			}
-			return err
+			return errors.Join(err, p.k3s.Detach(ctx))
 		}},
 		{"the workspace", p.workspace.Start, p.workspace.Stop},
 		{"host names", p.names.Start, p.names.Stop},

@@ -327,6 +327,7 @@ func TestBadInputMakesNothing(t *testing.T) {
 		"bad name":           {"--name", "Bad_Name", "--image", "page:1", "--port", "8080"},
 		"bad memory":         {"--name", "bad", "--image", "page:1", "--port", "8080", "--memory", "lots"},
 		"memory over quota":  {"--name", "bad", "--image", "page:1", "--port", "8080", "--memory", "900Gi"},
+		"the API's own host": {"--name", "bad", "--image", "page:1", "--port", "8080", "--host", "localhost"},
 		"bad host":           {"--name", "bad", "--image", "page:1", "--port", "8080", "--host", "a b"},
 		"unknown app":        {"--name", "bad", "--image", "page:1", "--port", "8080", "--environment", "moon"},
 		"bad path":           {"--name", "bad", "--image", "page:1", "--port", "8080", "--path", "relative"},
