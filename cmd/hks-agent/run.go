@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 
 	"k8s.io/klog/v2"
@@ -19,7 +17,7 @@ func run(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	log := logger(os.Stderr, settings.Log)
+	log := settings.Log.Logger(os.Stderr)
 	klog.SetSlogLogger(log.With("from", "client-go")) // process-wide, as klog is
 	notifier, err := systemd.NewNotifier(os.Getenv, os.Getpid())
 	if err != nil {
@@ -30,17 +28,4 @@ func run(ctx context.Context, root string) error {
 		return err
 	}
 	return d.Run(ctx)
-}
-
-// logger writes the process's own log as the settings ask.
-func logger(to io.Writer, cfg config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(to, options))
-	}
-	return slog.New(slog.NewTextHandler(to, options))
 }

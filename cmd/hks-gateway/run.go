@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 	"runtime/debug"
 	"time"
@@ -32,7 +30,7 @@ func run(ctx context.Context, root string) error {
 	}
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
-	log := logger(os.Stderr, cfg.Log)
+	log := cfg.Log.Logger(os.Stderr)
 	klog.SetSlogLogger(log.With("from", "client-go")) // process-wide, as klog is
 	paths := cfg.Paths()
 	g, err := gateway.New(gateway.Config{
@@ -52,17 +50,4 @@ func run(ctx context.Context, root string) error {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	return g.Stop(ending)
-}
-
-// logger writes the process's own log as the settings ask.
-func logger(to io.Writer, cfg config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(to, options))
-	}
-	return slog.New(slog.NewTextHandler(to, options))
 }
