@@ -84,7 +84,8 @@ func rootWords(err error) string {
 }
 
 // explainForbidden tells the refusals apart that all come as 403: a quota, a
-// policy of admission, a namespace that is going, and missing rights.
+// policy of admission, a namespace that is going, and rights missing or not
+// known yet.
 func explainForbidden(doing string, err error) error {
 	text := err.Error()
 	if refusal, ok := ParseQuota(text); ok {
@@ -103,6 +104,11 @@ func explainForbidden(doing string, err error) error {
 		return agent.Errorf(agent.CodeConflict, "wait until it is gone and try again", "%s: the namespace is being removed (%w)", doing, err)
 	case strings.Contains(text, "usage per Container is"), strings.Contains(text, "usage per Pod is"):
 		return agent.Errorf(agent.CodeQuota, "ask for a value inside the limits", "%s: the workspace's limits refuse it: %w", doing, err)
+	case !strings.Contains(text, "cannot"):
+		return agent.Errorf(agent.CodeForbidden, "take out what is refused", "%s: %w", doing, err)
 	}
-	return agent.Errorf(agent.CodeForbidden, "restart the agent: it sets its rights in the cluster anew", "%s: %w", doing, err)
+	// An API server that has just started refuses what it has not read the
+	// rights for yet, in the same words as what nobody may do.
+	return agent.Errorf(agent.CodeClusterAway, "wait a moment, as it may be starting and is asked again; if this lasts, restart the agent: it sets its rights in the cluster anew",
+		"%s: the cluster does not know the agent's rights (%w)", doing, err)
 }
