@@ -39,22 +39,35 @@ const (
 
 // App is an application in one environment.
 type App struct {
-	Name        string      `json:"name"`
-	Environment Environment `json:"environment"`
-	Status      AppStatus   `json:"status"`
-	Reason      string      `json:"reason,omitempty"` // why, in plain words, when not running
-	Fix         string      `json:"fix,omitempty"`
-	URL         string      `json:"url"`
-	Release     int         `json:"release"`          // the release that serves; 0: none yet
-	Target      int         `json:"target,omitempty"` // the release on its way, when another than Release
-	Image       string      `json:"image"`            // as the user named it
-	Digest      string      `json:"digest,omitempty"`
-	Replicas    int         `json:"replicas"` // asked for; kept through releases and rollbacks
-	Ready       int         `json:"ready"`    // replicas that are ready now
-	Usage       Usage       `json:"usage"`
-	Instances   []Instance  `json:"instances,omitempty"` // only when one app is asked for
-	CreatedAt   time.Time   `json:"createdAt"`
-	UpdatedAt   time.Time   `json:"updatedAt"`
+	Name        string           `json:"name"`
+	Environment Environment      `json:"environment"`
+	Status      AppStatus        `json:"status"`
+	Reason      string           `json:"reason,omitempty"` // why, in plain words, when not running
+	Fix         string           `json:"fix,omitempty"`
+	URL         string           `json:"url"`
+	Release     int              `json:"release"`          // the release that serves; 0: none yet
+	Target      int              `json:"target,omitempty"` // the release on its way, when another than Release
+	Image       string           `json:"image"`            // of the main component, as the user named it
+	Digest      string           `json:"digest,omitempty"` // of the main component
+	Replicas    int              `json:"replicas"`         // of all components
+	Ready       int              `json:"ready"`            // replicas that are ready now, of all components
+	Usage       Usage            `json:"usage"`
+	Components  []ComponentState `json:"components"`          // by name
+	Instances   []Instance       `json:"instances,omitempty"` // only when one app is asked for
+	CreatedAt   time.Time        `json:"createdAt"`
+	UpdatedAt   time.Time        `json:"updatedAt"`
+}
+
+// ComponentState is what was observed of a component of an app.
+type ComponentState struct {
+	Name     string `json:"name"`
+	Image    string `json:"image"` // as the user named it
+	Digest   string `json:"digest,omitempty"`
+	URL      string `json:"url,omitempty"`  // empty: not reached from outside
+	Port     int    `json:"port,omitempty"` // 0: nothing listens
+	Replicas int    `json:"replicas"`       // asked for; kept through releases and rollbacks
+	Ready    int    `json:"ready"`          // replicas that are ready now
+	Usage    Usage  `json:"usage"`
 }
 
 // Usage is what an app or an instance takes now.
@@ -69,6 +82,7 @@ type Usage struct {
 // Instance is one pod of an app.
 type Instance struct {
 	Name      string    `json:"name"`
+	Component string    `json:"component"`
 	Release   int       `json:"release"`
 	Node      string    `json:"node"`
 	Phase     string    `json:"phase"` // one plain word: pending, pulling, starting, ready, crashed, stopping
@@ -78,27 +92,23 @@ type Instance struct {
 	StartedAt time.Time `json:"startedAt"`
 }
 
-// Spec is the configuration of one release: together with the image's digest
+// Spec is the configuration of one release: together with the images' digests
 // it is all that is needed to bring the release back.
 type Spec struct {
-	Image   string            `json:"image"`             // reference as the user wrote it
-	Port    int               `json:"port"`              // the container listens on it
-	Env     map[string]string `json:"env,omitzero"`      // API answers hold HiddenValue for each value; in Deploy nil keeps all, HiddenValue keeps one
-	Command []string          `json:"command,omitempty"` // overrides the image's entry point
-	CPU     string            `json:"cpu,omitempty"`     // Kubernetes quantity, the limit
-	Memory  string            `json:"memory,omitempty"`  // Kubernetes quantity, the limit
-	Host    string            `json:"host,omitempty"`    // default: HostLabel + domain
-	Path    string            `json:"path,omitempty"`    // prefix of the route; default /
-	Health  string            `json:"health,omitempty"`  // HTTP path of the readiness probe; default: a TCP connect to Port
+	Components []Component       `json:"components"`   // by name; never none
+	Env        map[string]string `json:"env,omitzero"` // API answers hold HiddenValue for each value
 }
 
 // HiddenValue stands in API answers where a value is kept back.
 const HiddenValue = "••••••"
 
-// Deploy asks for a new release of an app.
+// Deploy asks for a new release of an app. Components and Change exclude each
+// other; with neither, the components stay as they are.
 type Deploy struct {
-	Spec
-	Replicas *int `json:"replicas,omitempty"` // nil: as it is, 1 for a new app
+	Components []Component       `json:"components,omitempty"` // all that there are to be, as a file says; the others go
+	Change     []Component       `json:"change,omitempty"`     // what to set in a component; what is empty stays as it is, and the only one needs no name
+	Env        map[string]string `json:"env,omitzero"`         // nil keeps all, HiddenValue keeps one
+	Replicas   map[string]int    `json:"replicas,omitempty"`   // by component; missing: as it is, 1 for a new one
 }
 
 // ReleaseStatus is where a release is in its life.
@@ -120,18 +130,19 @@ func (s ReleaseStatus) Done() bool {
 
 // Release is one numbered, immutable deployment of an app.
 type Release struct {
-	App         string        `json:"app"`
-	Environment Environment   `json:"environment"`
-	Number      int           `json:"number"`
-	Spec        Spec          `json:"spec"`
-	Digest      string        `json:"digest,omitempty"` // sha256:... of the image; empty until known
-	Kind        string        `json:"kind"`             // deploy, config, rollback, promote
-	From        int           `json:"from,omitempty"`   // for a rollback, the release brought back
-	By          string        `json:"by"`               // who asked
-	Status      ReleaseStatus `json:"status"`
-	Failure     *Failure      `json:"failure,omitempty"`
-	CreatedAt   time.Time     `json:"createdAt"`
-	FinishedAt  time.Time     `json:"finishedAt,omitzero"`
+	App         string      `json:"app"`
+	Environment Environment `json:"environment"`
+	Number      int         `json:"number"`
+	Spec        Spec        `json:"spec"`
+
+	Digests    map[string]string `json:"digests,omitempty"` // sha256:... of each component's image, once known
+	Kind       string            `json:"kind"`              // deploy, config, rollback, promote
+	From       int               `json:"from,omitempty"`    // the release brought back or promoted
+	By         string            `json:"by"`                // who asked
+	Status     ReleaseStatus     `json:"status"`
+	Failure    *Failure          `json:"failure,omitempty"`
+	CreatedAt  time.Time         `json:"createdAt"`
+	FinishedAt time.Time         `json:"finishedAt,omitzero"`
 }
 
 // Failure tells why a release failed; it is kept with the release.
@@ -146,7 +157,7 @@ type Failure struct {
 // Progress is one observation on a release's way, as shown while one waits.
 type Progress struct {
 	Time    time.Time `json:"time"`
-	Step    string    `json:"step"`    // resolve, apply, schedule, pull, start, ready, route, done, failed, rollback
+	Step    string    `json:"step"`    // resolve, release, apply, schedule, pull, start, ready, route, done, failed, rollback
 	Message string    `json:"message"` // plain words
 	Release *Release  `json:"release,omitempty"`
 	Done    bool      `json:"done,omitempty"` // the last one; Release is set
@@ -161,10 +172,11 @@ type LogLine struct {
 
 // LogQuery selects log lines.
 type LogQuery struct {
-	Follow   bool
-	Previous bool          // of the container before the last restart
-	Tail     int           // lines an instance; 0: 200
-	Since    time.Duration // 0: all that is kept
+	Component string // empty: of all
+	Follow    bool
+	Previous  bool          // of the container before the last restart
+	Tail      int           // lines an instance; 0: 200
+	Since     time.Duration // 0: all that is kept
 }
 
 // Point is one sample of an app's use for charts.

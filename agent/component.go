@@ -1,5 +1,7 @@
 package agent
 
+import "slices"
+
 // DefaultComponent is the name of the only component of an app that was
 // deployed without a file that names it.
 const DefaultComponent = "app"
@@ -19,4 +21,29 @@ type Component struct {
 	CPU     string            `json:"cpu,omitempty"`     // Kubernetes quantity, the limit of an instance
 	Memory  string            `json:"memory,omitempty"`  // Kubernetes quantity, the limit of an instance
 	Health  string            `json:"health,omitempty"`  // HTTP path of the readiness probe; default: a TCP connect to Port
+}
+
+// Main returns the component that stands for the app where there is place for
+// one only: the one at the root of its routes, else the first that is reached
+// from outside, else the first.
+func (s Spec) Main() Component {
+	for _, fits := range []func(Component) bool{
+		func(c Component) bool { return c.Path == "/" },
+		func(c Component) bool { return c.Path != "" },
+		func(Component) bool { return true },
+	} {
+		if i := slices.IndexFunc(s.Components, fits); i >= 0 {
+			return s.Components[i]
+		}
+	}
+	return Component{}
+}
+
+// Component returns the one of that name; ok is false when there is none.
+func (s Spec) Component(name string) (c Component, ok bool) {
+	i := slices.IndexFunc(s.Components, func(c Component) bool { return c.Name == name })
+	if i < 0 {
+		return Component{}, false
+	}
+	return s.Components[i], true
 }

@@ -45,6 +45,15 @@ const (
 // such as "web-staging". Environments are part of an app's identity.
 func ObjectName(app string, env Environment) string { return app + "-" + string(env) }
 
+// ComponentName is the name of the cluster objects of one component of an app:
+// that of the app itself for the only component of an app without a file.
+func ComponentName(app string, env Environment, component string) string {
+	if component == DefaultComponent {
+		return ObjectName(app, env)
+	}
+	return ObjectName(app, env) + "-" + component
+}
+
 // HostLabel is the first label of the default host of an app: "web" in
 // production, "web-staging" in staging.
 func HostLabel(app string, env Environment) string {

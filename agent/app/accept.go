@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -15,8 +16,9 @@ import (
 // Kinds of releases.
 const (
 	kindDeploy   = "deploy"
-	kindConfig   = "config" // the image stays the very same
+	kindConfig   = "config" // the images stay the very same
 	kindRollback = "rollback"
+	kindPromote  = "promote"
 )
 
 // Deploy accepts a release: everything is checked first, and when it returns
@@ -31,44 +33,68 @@ func (m *Manager) Deploy(ctx context.Context, app string, env agent.Environment,
 	if err != nil {
 		return agent.Release{}, err
 	}
-	r := store.AppRelease{Release: agent.Release{Kind: kindDeploy, By: by}}
-	var newest *agent.Spec
+	var newest store.AppRelease
 	if exists {
-		before, _, err := m.cfg.Store.OpenRelease(ctx, k.app, k.env, state.Newest.Number)
-		if err != nil {
+		if newest, _, err = m.cfg.Store.OpenRelease(ctx, k.app, k.env, state.Newest.Number); err != nil {
 			return agent.Release{}, err
 		}
-		newest = &before.Spec
-		if d.Image == "" && before.Digest != "" {
-			r.Kind, r.Pull, r.Digest = kindConfig, pinned(before.Pull, before.Digest), before.Digest
-		}
 	}
-	spec, err := complete(d.Spec, newest)
+	spec, kept, err := complete(d, newest.Spec)
 	if err != nil {
 		return agent.Release{}, err
 	}
-	if err := validate(spec, m.cfg.Reserved); err != nil {
+	r := store.AppRelease{Release: agent.Release{Kind: kindDeploy, By: by, Spec: spec}, Images: map[string]store.Image{}}
+	for _, name := range kept {
+		if image := newest.Images[name]; image.Digest != "" {
+			r.Images[name] = store.Image{Pull: pinned(image.Pull, image.Digest), Digest: image.Digest}
+		}
+	}
+	if len(r.Images) == len(spec.Components) {
+		r.Kind = kindConfig
+	}
+	return m.request(ctx, k, state, r, d.Replicas)
+}
+
+// request checks a release against everything that can refuse it, and accepts
+// it.
+func (m *Manager) request(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]int) (agent.Release, error) {
+	if err := validate(k, r.Spec, m.cfg.Reserved); err != nil {
 		return agent.Release{}, err
 	}
 	ws, err := m.workspace(ctx)
 	if err != nil {
 		return agent.Release{}, err
 	}
-	replicas := max(state.Replicas, 1)
-	if d.Replicas != nil {
-		replicas = *d.Replicas
+	scale := scaleOf(state, r.Spec)
+	for name, n := range replicas {
+		if _, ok := scale[name]; !ok {
+			return agent.Release{}, noComponent(k, r.Spec, name)
+		}
+		scale[name] = n
 	}
-	if err := validateReplicas(replicas, ws.Plan); err != nil {
+	if err := validateReplicas(scale, ws.Plan); err != nil {
 		return agent.Release{}, err
 	}
-	if err := checkQuota(ws, spec, replicas); err != nil {
+	if err := checkQuota(ws, r.Spec, scale); err != nil {
 		return agent.Release{}, err
 	}
-	if err := m.checkRoute(ctx, k, spec); err != nil {
+	if err := m.checkRoutes(ctx, k, r.Spec); err != nil {
 		return agent.Release{}, err
 	}
-	r.Spec = spec
-	return m.accept(ctx, k, r, d.Replicas)
+	return m.accept(ctx, k, r, replicas)
+}
+
+func noComponent(k key, spec agent.Spec, name string) error {
+	var names []string
+	for _, c := range spec.Components {
+		names = append(names, c.Name)
+	}
+	return &agent.Error{
+		Code:    agent.CodeInvalid,
+		Message: fmt.Sprintf("%s has no component %q", k.subject(), name),
+		Fix:     "name one of " + strings.Join(names, ", ") + " with --component",
+		Details: map[string]any{"field": "component", "value": name},
+	}
 }
 
 // Rollback accepts a release that is exactly an earlier one: its image by
@@ -91,20 +117,90 @@ func (m *Manager) Rollback(ctx context.Context, app string, env agent.Environmen
 	if err := rollbackable(k, state, number, from, ok); err != nil {
 		return agent.Release{}, err
 	}
-	ws, err := m.workspace(ctx)
+	return m.request(ctx, k, state, store.AppRelease{
+		Release: agent.Release{Spec: from.Spec, Kind: kindRollback, From: number, By: by},
+		Images:  byDigest(from),
+	}, nil)
+}
+
+// Promote accepts a release of the same app in another environment that runs
+// exactly what serves in the first: the same images by digest, nothing is
+// built again. What belongs to an environment stays its own: hosts, values of
+// the environment, and how many instances there are.
+func (m *Manager) Promote(ctx context.Context, app string, from, to agent.Environment, by string) (agent.Release, error) {
+	k, state, err := m.existing(ctx, app, from)
 	if err != nil {
 		return agent.Release{}, err
 	}
-	if err := checkQuota(ws, from.Spec, state.Replicas); err != nil {
+	target, err := newKey(app, to)
+	if err != nil {
 		return agent.Release{}, err
 	}
-	if err := m.checkRoute(ctx, k, from.Spec); err != nil {
+	switch {
+	case target == k:
+		return agent.Release{}, refuse("to", to, "an app can't be promoted to where it is", "name two environments: --from staging --to production")
+	case state.Serving == 0:
+		return agent.Release{}, neverServed(k, state)
+	}
+	source, ok, err := m.cfg.Store.OpenRelease(ctx, k.app, k.env, state.Serving)
+	if err != nil || !ok {
+		return agent.Release{}, errors.Join(err, absentUnless(ok, k))
+	}
+	if err := known(k, source); err != nil {
 		return agent.Release{}, err
 	}
-	return m.accept(ctx, k, store.AppRelease{
-		Release: agent.Release{Spec: from.Spec, Digest: from.Digest, Kind: kindRollback, From: number, By: by},
-		Pull:    pinned(from.Pull, from.Digest),
+	there, exists, err := m.cfg.Store.App(ctx, target.app, target.env)
+	if err != nil {
+		return agent.Release{}, err
+	}
+	var before store.AppRelease
+	if exists {
+		if before, _, err = m.cfg.Store.OpenRelease(ctx, target.app, target.env, there.Newest.Number); err != nil {
+			return agent.Release{}, err
+		}
+	}
+	return m.request(ctx, target, there, store.AppRelease{
+		Release: agent.Release{Spec: promoted(source.Spec, before.Spec), Kind: kindPromote, From: source.Number, By: by},
+		Images:  byDigest(source),
 	}, nil)
+}
+
+// promoted is the configuration of one environment as that of another, which
+// had before until now.
+func promoted(source, before agent.Spec) agent.Spec {
+	spec := agent.Spec{Env: before.Env, Components: slices.Clone(source.Components)}
+	for i := range spec.Components {
+		was, _ := before.Component(spec.Components[i].Name)
+		spec.Components[i].Host = was.Host
+	}
+	return spec
+}
+
+func absentUnless(ok bool, k key) error {
+	if ok {
+		return nil
+	}
+	return absent(k)
+}
+
+// byDigest are the images of a release, each by its digest.
+func byDigest(r store.AppRelease) map[string]store.Image {
+	images := make(map[string]store.Image, len(r.Images))
+	for name, image := range r.Images {
+		images[name] = store.Image{Pull: pinned(image.Pull, image.Digest), Digest: image.Digest}
+	}
+	return images
+}
+
+// known refuses a release of which an image's digest was never learned.
+func known(k key, r store.AppRelease) error {
+	for _, c := range r.Spec.Components {
+		if r.Images[c.Name].Digest == "" {
+			return agent.Errorf(agent.CodeConflict, "deploy its image again",
+				"the digest of release %d of %s is not known, so its image %s can't be brought back exactly", r.Number, k.subject(), c.Image)
+		}
+	}
+	return nil
 }
 
 // before finds the last release that succeeded before the one that serves.
@@ -130,9 +226,8 @@ func rollbackable(k key, state store.AppState, number int, from store.AppRelease
 		return agent.Errorf(agent.CodeNotFound, list, "%s has no release %d; the last %d are kept", k.subject(), number, store.KeptReleases)
 	case from.Status != agent.ReleaseSucceeded:
 		return agent.Errorf(agent.CodeConflict, "name a release that succeeded; "+list, "release %d of %s never served: it is %s", number, k.subject(), from.Status)
-	case from.Digest == "":
-		return agent.Errorf(agent.CodeConflict, "deploy its image again",
-			"the digest of release %d of %s is not known, so its image can't be brought back exactly", number, k.subject())
+	case known(k, from) != nil:
+		return known(k, from)
 	case number == state.Serving && state.Newest.Number == number:
 		return agent.Errorf(agent.CodeConflict, list, "release %d of %s serves already", number, k.subject())
 	}
@@ -140,15 +235,19 @@ func rollbackable(k key, state store.AppState, number int, from store.AppRelease
 }
 
 // accept puts a release on disk and wakes the worker.
-func (m *Manager) accept(ctx context.Context, k key, r store.AppRelease, replicas *int) (agent.Release, error) {
+func (m *Manager) accept(ctx context.Context, k key, r store.AppRelease, replicas map[string]int) (agent.Release, error) {
 	r.App, r.Environment = k.app, k.env
 	accepted, cancelled, err := m.cfg.Store.AddRelease(ctx, r, replicas)
 	if err != nil {
 		return agent.Release{}, m.explain(k, err)
 	}
-	words := fmt.Sprintf("release %d accepted: %s", accepted.Number, accepted.Spec.Image)
-	if accepted.Kind == kindRollback {
-		words = fmt.Sprintf("release %d accepted: back to release %d (%s)", accepted.Number, accepted.From, accepted.Spec.Image)
+	images := imagesOf(accepted.Spec)
+	words := fmt.Sprintf("release %d accepted: %s", accepted.Number, images)
+	switch accepted.Kind {
+	case kindRollback:
+		words = fmt.Sprintf("release %d accepted: back to release %d (%s)", accepted.Number, accepted.From, images)
+	case kindPromote:
+		words = fmt.Sprintf("release %d accepted: promoted from another environment's release %d (%s)", accepted.Number, accepted.From, images)
 	}
 	m.step(k, accepted.Number, "resolve", "accepted")
 	m.cancelled(ctx, k, cancelled, "a newer release took its place")
@@ -157,6 +256,17 @@ func (m *Manager) accept(ctx context.Context, k key, r store.AppRelease, replica
 	m.cfg.HostsChanged()
 	m.work(k)
 	return accepted.Release, nil
+}
+
+// imagesOf lists the images of a release for people.
+func imagesOf(spec agent.Spec) string {
+	var images []string
+	for _, c := range spec.Components {
+		if !slices.Contains(images, c.Image) {
+			images = append(images, c.Image)
+		}
+	}
+	return strings.Join(images, ", ")
 }
 
 // cancelled ends the progress of releases that the store cancelled.
@@ -171,25 +281,27 @@ func (m *Manager) cancelled(ctx context.Context, k key, numbers []int, why strin
 	}
 }
 
-// checkRoute refuses a host and path that another app has already.
-func (m *Manager) checkRoute(ctx context.Context, k key, spec agent.Spec) error {
+// checkRoutes refuses a host and path that another app has already.
+func (m *Manager) checkRoutes(ctx context.Context, k key, spec agent.Spec) error {
 	states, err := m.cfg.Store.Apps(ctx)
 	if err != nil {
 		return err
 	}
-	host := m.host(k, spec)
+	asked := m.routes(k, spec)
 	for _, s := range states {
 		other := key{s.Name, s.Environment}
 		if other == k {
 			continue
 		}
 		for _, r := range live(s) {
-			if m.host(other, r.Spec) == host && slash(r.Spec.Path) == slash(spec.Path) {
-				return &agent.Error{
-					Code:    agent.CodeConflict,
-					Message: fmt.Sprintf("%s%s already leads to %s", host, slash(spec.Path), other.subject()),
-					Fix:     "give another host or path with --host or --path",
-					Details: map[string]any{"host": host, "path": spec.Path, "app": other.subject()},
+			for at := range m.routes(other, r.Spec) {
+				if _, ok := asked[at]; ok {
+					return &agent.Error{
+						Code:    agent.CodeConflict,
+						Message: fmt.Sprintf("%s%s already leads to %s", at.host, at.path, other.subject()),
+						Fix:     "give another host or path with --host or --path",
+						Details: map[string]any{"host": at.host, "path": at.path, "app": other.subject()},
+					}
 				}
 			}
 		}

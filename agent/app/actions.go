@@ -24,8 +24,9 @@ func (m *Manager) RestartApp(ctx context.Context, app string, env agent.Environm
 	return m.changed(ctx, k, "restarted", by, m.cfg.Store.RestartApp(ctx, k.app, k.env))
 }
 
-// Scale changes the number of instances; it stays through later releases.
-func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, replicas int, by string) (agent.App, error) {
+// Scale changes the number of instances of a component, which needs no name
+// where it is the only one; it stays through later releases.
+func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int, by string) (agent.App, error) {
 	k, state, err := m.existing(ctx, app, env)
 	if err != nil {
 		return agent.App{}, err
@@ -34,13 +35,26 @@ func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, 
 	if err != nil {
 		return agent.App{}, err
 	}
-	if err := validateReplicas(replicas, ws.Plan); err != nil {
+	spec := state.Newest.Spec
+	if component == "" && len(spec.Components) == 1 {
+		component = spec.Components[0].Name
+	}
+	if _, ok := spec.Component(component); !ok {
+		return agent.App{}, noComponent(k, spec, component)
+	}
+	scale := scaleOf(state, spec)
+	scale[component] = replicas
+	if err := validateReplicas(scale, ws.Plan); err != nil {
 		return agent.App{}, err
 	}
-	if err := checkQuota(ws, state.Newest.Spec, replicas); err != nil {
+	if err := checkQuota(ws, spec, scale); err != nil {
 		return agent.App{}, err
 	}
-	return m.changed(ctx, k, "scaled to "+instances(replicas), by, m.cfg.Store.ScaleApp(ctx, k.app, k.env, replicas))
+	what := "scaled to " + instances(replicas)
+	if len(spec.Components) > 1 {
+		what = component + " " + what
+	}
+	return m.changed(ctx, k, what, by, m.cfg.Store.ScaleApp(ctx, k.app, k.env, map[string]int{component: replicas}))
 }
 
 // StopApp takes all instances away and keeps the rest; a release on its way

@@ -27,7 +27,7 @@ const (
 	onlyRoute
 )
 
-// apply makes the app's objects as desired. The Deployment comes last, so
+// apply makes the app's objects as desired. The Deployments come last, so
 // that one which shows a release means that all else of it is there.
 func (w *worker) apply(ctx context.Context, d desired, what extent) error {
 	set := w.m.cfg.Cluster.Interface()
@@ -35,31 +35,62 @@ func (w *worker) apply(ctx context.Context, d desired, what extent) error {
 	group, all := errgroup.WithContext(ctx)
 	if what != allButRoute {
 		group.Go(func() error {
-			_, err := kube.Apply(all, set.NetworkingV1().Ingresses(d.namespace), doing, d.ingress())
-			return err
+			ingresses := set.NetworkingV1().Ingresses(d.namespace)
+			if i := d.ingress(); i != nil {
+				_, err := kube.Apply(all, ingresses, doing, i)
+				return err
+			}
+			return kube.Delete(all, ingresses, doing, d.key.object())
 		})
 	}
 	if what == onlyRoute {
 		return group.Wait()
 	}
 	group.Go(func() error { return w.applySecret(all, d, doing) })
-	group.Go(func() error {
-		_, err := kube.Apply(all, set.CoreV1().Services(d.namespace), doing, d.service())
-		return err
-	})
-	group.Go(func() error {
-		budgets := set.PolicyV1().PodDisruptionBudgets(d.namespace)
-		if b := d.budget(); b != nil {
-			_, err := kube.Apply(all, budgets, doing, b)
-			return err
-		}
-		return kube.Delete(all, budgets, doing, d.key.object())
-	})
+	for _, p := range d.parts() {
+		group.Go(func() error {
+			services := set.CoreV1().Services(d.namespace)
+			if s := p.service(); s != nil {
+				_, err := kube.Apply(all, services, doing, s)
+				return err
+			}
+			return kube.Delete(all, services, doing, p.object())
+		})
+		group.Go(func() error {
+			budgets := set.PolicyV1().PodDisruptionBudgets(d.namespace)
+			if b := p.budget(); b != nil {
+				_, err := kube.Apply(all, budgets, doing, b)
+				return err
+			}
+			return kube.Delete(all, budgets, doing, p.object())
+		})
+	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	_, err := kube.Apply(ctx, set.AppsV1().Deployments(d.namespace), doing, d.deployment())
-	return err
+	group, all = errgroup.WithContext(ctx)
+	for _, p := range d.parts() {
+		group.Go(func() error {
+			_, err := kube.Apply(all, set.AppsV1().Deployments(d.namespace), doing, p.deployment())
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// pruneComponents removes what is there of components that the app no longer
+// has. The route comes first: nothing leads there any more.
+func (w *worker) pruneComponents(ctx context.Context, namespace string, names []string) error {
+	set := w.m.cfg.Cluster.Interface()
+	for _, name := range names {
+		doing := "removing the component " + name + " of " + w.key.subject()
+		for _, from := range []kube.Deleter{set.AppsV1().Deployments(namespace), set.CoreV1().Services(namespace), set.PolicyV1().PodDisruptionBudgets(namespace)} {
+			if err := kube.Delete(ctx, from, doing, w.key.component(name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // applySecret makes the Secret of the release. It is immutable: one that is
@@ -81,19 +112,27 @@ func (w *worker) applySecret(ctx context.Context, d desired, doing string) error
 	return err
 }
 
-// retryPods touches the Deployment, so that its ReplicaSet tries at once to
-// make the pods that were refused.
-func (w *worker) retryPods(ctx context.Context, namespace string, now time.Time) error {
-	return w.patch(ctx, namespace, "trying again to make an instance",
-		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationRetried, now.UTC().Format(time.RFC3339)))
+// retryPods touches the Deployments whose pods were refused, so that their
+// ReplicaSets try again at once.
+func (w *worker) retryPods(ctx context.Context, v views, namespace string, now time.Time) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationRetried, now.UTC().Format(time.RFC3339))
+	for component, one := range v {
+		if one.refusal() == "" {
+			continue
+		}
+		if err := w.patch(ctx, namespace, component, "trying again to make an instance", patch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// patch changes one field of the app's Deployment.
-func (w *worker) patch(ctx context.Context, namespace, doing string, patch []byte) error {
+// patch changes one field of a component's Deployment.
+func (w *worker) patch(ctx context.Context, namespace, component, doing string, patch []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	_, err := w.m.cfg.Cluster.Interface().AppsV1().Deployments(namespace).
-		Patch(ctx, w.key.object(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: agent.FieldManager})
+		Patch(ctx, w.key.component(component), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: agent.FieldManager})
 	return kube.IgnoreNotFound(kube.Explain(doing, err))
 }
 
@@ -123,5 +162,5 @@ func (w *worker) pruneSecrets(ctx context.Context, namespace string, newest, ser
 
 // selector finds all objects of the app.
 func (w *worker) selector() string {
-	return labels.SelectorFromSet(desired{key: w.key}.selector()).String()
+	return labels.SelectorFromSet(labels.Set{agent.LabelApp: w.key.app, agent.LabelEnvironment: string(w.key.env)}).String()
 }

@@ -46,12 +46,14 @@ const (
 	rankPulled
 	rankStarted
 	rankReady
+	rankServing // of a component: all of it was seen
 )
 
 // observation is what a look at the cluster says about what was asked.
 type observation struct {
 	complete bool     // all of it was seen
-	step     string   // of agent.Progress: how far the slowest instance is
+	rank     int      // of the slowest instance
+	step     string   // of agent.Progress: how far that is
 	message  string   // the same in plain words
 	score    int      // grows with every instance that gets further
 	pulling  bool     // an image is on its way; that may take long
@@ -59,8 +61,53 @@ type observation struct {
 	trouble  *trouble // the worst of the others
 }
 
-// derive tells from objects of the cluster how far what was asked is, and
+// observe tells from objects of the cluster how far what was asked is, and
 // what is in its way. It is pure: the same objects give the same answer.
+func (v views) observe(g goal) observation {
+	all := observation{complete: true, rank: rankServing}
+	instances, ready := 0, 0
+	for _, c := range g.spec.Components {
+		a, one := g.of(c), v.of(c.Name)
+		o := derive(one, a)
+		if len(g.spec.Components) > 1 {
+			o.name(c.Name)
+		}
+		instances, ready = instances+a.replicas, ready+min(one.ready(), a.replicas)
+		all.complete = all.complete && o.complete
+		all.score += o.score
+		all.pulling = all.pulling || o.pulling
+		all.waiting = first(all.waiting, o.waiting)
+		all.trouble = worse(all.trouble, o.trouble)
+		if o.rank < all.rank || all.step == "" {
+			all.rank, all.step, all.message = o.rank, o.step, o.message
+		}
+	}
+	switch {
+	case all.complete:
+		all.step, all.message = "ready", readyWords(instances, instances)
+	case all.trouble != nil:
+		all.message = all.trouble.message
+	case all.waiting != nil:
+		all.step, all.message = "schedule", all.waiting.message
+	case all.rank >= rankReady && len(g.spec.Components) > 1:
+		all.message = readyWords(ready, instances)
+	}
+	return all
+}
+
+// name says which component an observation is of.
+func (o *observation) name(component string) {
+	o.message = component + ": " + o.message
+	for _, t := range []**trouble{&o.waiting, &o.trouble} {
+		if *t != nil {
+			named := **t
+			named.message = component + ": " + named.message
+			*t = &named
+		}
+	}
+}
+
+// derive is observe for one component.
 func derive(v view, a asked) observation {
 	o := observation{complete: v.rolledOut(a), step: "apply", message: "handing the release to the cluster"}
 	if !v.holds(a) {
@@ -81,10 +128,13 @@ func derive(v view, a asked) observation {
 			slowest, o.step, o.message = i.rank, i.step, i.message
 		}
 	}
+	if slowest <= rankReady { // else no instance is there yet
+		o.rank = slowest
+	}
 	o.addRefusal(v.refusal())
 	switch {
 	case o.complete:
-		o.step, o.message = "ready", readyWords(a.replicas, a.replicas)
+		o.rank, o.step, o.message = rankServing, "ready", readyWords(a.replicas, a.replicas)
 		o.waiting, o.trouble = nil, nil
 	case o.trouble != nil:
 		o.message = o.trouble.message
@@ -134,7 +184,7 @@ type look struct {
 }
 
 // examine tells how far a pod is and what is in its way.
-func examine(v view, p *corev1.Pod, spec agent.Spec) look {
+func examine(v view, p *corev1.Pod, spec agent.Component) look {
 	if p.DeletionTimestamp != nil {
 		return look{phase: "stopping", step: "ready", message: "stopping"}
 	}
@@ -207,7 +257,7 @@ func refusedImage(v view, p *corev1.Pod, waiting corev1.ContainerStateWaiting) l
 }
 
 // startedContainer runs and is not ready.
-func startedContainer(v view, p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Spec) look {
+func startedContainer(v view, p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Component) look {
 	l := look{phase: "starting", rank: rankStarted, step: "ready", message: "started, not ready yet"}
 	if status.RestartCount > 0 && status.LastTerminationState.Terminated != nil {
 		l.rank = rankPulled

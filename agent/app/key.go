@@ -11,6 +11,9 @@ type key struct {
 // object is the name of the app's objects in the cluster.
 func (k key) object() string { return agent.ObjectName(k.app, k.env) }
 
+// component is the name of the objects of one component.
+func (k key) component(name string) string { return agent.ComponentName(k.app, k.env, name) }
+
 // subject names the app in events and activities.
 func (k key) subject() string { return k.app + "/" + string(k.env) }
 

@@ -44,6 +44,10 @@ func (m *Manager) Logs(ctx context.Context, app string, env agent.Environment, q
 			yield(agent.LogLine{}, err)
 			return
 		}
+		if _, ok := state.Newest.Spec.Component(q.Component); q.Component != "" && !ok {
+			yield(agent.LogLine{}, noComponent(k, state.Newest.Spec, q.Component))
+			return
+		}
 		w := m.current()
 		if !w.ready() {
 			yield(agent.LogLine{}, agent.Errorf(agent.CodeClusterAway, "wait a moment and try again", "the cluster has not answered yet, so there are no logs"))
@@ -75,6 +79,15 @@ type logReader struct {
 	last  map[string]time.Time // time of the last line yielded of each instance
 }
 
+// pods are the instances asked for.
+func (r *logReader) pods() []*corev1.Pod {
+	v := r.watch.view(r.key)
+	if r.query.Component == "" {
+		return v.pods()
+	}
+	return v.of(r.query.Component).pods
+}
+
 // backlog reads what is there, oldest first.
 func (r *logReader) backlog(ctx context.Context, state store.AppState) ([]agent.LogLine, error) {
 	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
@@ -83,7 +96,7 @@ func (r *logReader) backlog(ctx context.Context, state store.AppState) ([]agent.
 		all    []agent.LogLine
 		failed error
 	)
-	for _, p := range r.watch.view(r.key).pods {
+	for _, p := range r.pods() {
 		status := containerStatus(p)
 		if status == nil || (r.query.Previous && status.RestartCount == 0) {
 			continue
@@ -98,7 +111,7 @@ func (r *logReader) backlog(ctx context.Context, state store.AppState) ([]agent.
 	if len(all) == 0 && failed != nil {
 		return nil, failed
 	}
-	if len(all) == 0 && (r.query.Previous || len(r.watch.view(r.key).pods) == 0) {
+	if len(all) == 0 && (r.query.Previous || len(r.pods()) == 0) {
 		return r.kept(ctx, state)
 	}
 	slices.SortStableFunc(all, func(a, b agent.LogLine) int { return a.Time.Compare(b.Time) })
@@ -161,7 +174,7 @@ func (r *logReader) follow(ctx context.Context, yield func(agent.LogLine, error)
 	lines := make(chan agent.LogLine)
 	open := map[string]bool{}
 	for {
-		for _, p := range r.watch.view(r.key).pods {
+		for _, p := range r.pods() {
 			if open[p.Name] || !hasRun(p) {
 				continue
 			}

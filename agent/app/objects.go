@@ -1,7 +1,10 @@
 package app
 
 import (
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,6 +37,11 @@ const (
 	// is told to end: time for the gateway to see that it is going.
 	drainSeconds = 5
 	graceSeconds = 30 // drain included
+	// workerSeconds is how long an instance that listens to nobody must have
+	// run to count as ready: nothing else tells that it works.
+	workerSeconds = 3
+
+	portVariable = "PORT" // tells the app where to listen
 )
 
 // restricted is the Pod Security level under which a pod must say that it
@@ -45,18 +53,36 @@ type desired struct {
 	key         key
 	namespace   string
 	podLevel    string // Pod Security level of the workspace
-	host        string
+	host        func(agent.Component) string
 	release     store.AppRelease // with the values of its environment
-	replicas    int
+	replicas    map[string]int   // by component
 	restartedAt time.Time
 	deadline    time.Duration
 }
 
+// part is what the objects of one component are made from.
+type part struct {
+	desired
+	component agent.Component
+}
+
+func (d desired) parts() []part {
+	parts := make([]part, len(d.release.Spec.Components))
+	for i, c := range d.release.Spec.Components {
+		parts[i] = part{d, c}
+	}
+	return parts
+}
+
+func (p part) object() string { return p.key.component(p.component.Name) }
+
+func (p part) instances() int { return p.replicas[p.component.Name] }
+
+// labels are for objects that all components share.
 func (d desired) labels() map[string]string {
 	return map[string]string{
 		agent.LabelName:        d.key.app,
 		agent.LabelInstance:    d.key.object(),
-		agent.LabelComponent:   "app",
 		agent.LabelPartOf:      d.namespace,
 		agent.LabelManagedBy:   agent.ManagedBy,
 		agent.LabelApp:         d.key.app,
@@ -71,10 +97,19 @@ func (d desired) releaseLabels() map[string]string {
 	return labels
 }
 
-// selector finds the app's pods, of whatever release. It never changes, as a
-// Deployment's selector can't.
-func (d desired) selector() map[string]string {
-	return map[string]string{agent.LabelApp: d.key.app, agent.LabelEnvironment: string(d.key.env)}
+func (p part) labels() map[string]string { return p.named(p.desired.labels()) }
+
+func (p part) releaseLabels() map[string]string { return p.named(p.desired.releaseLabels()) }
+
+func (p part) named(labels map[string]string) map[string]string {
+	labels[agent.LabelComponent] = p.component.Name
+	return labels
+}
+
+// selector finds the component's pods, of whatever release. It never changes,
+// as a Deployment's selector can't.
+func (p part) selector() map[string]string {
+	return map[string]string{agent.LabelApp: p.key.app, agent.LabelEnvironment: string(p.key.env), agent.LabelComponent: p.component.Name}
 }
 
 func (d desired) secretName() string {
@@ -94,63 +129,84 @@ func (d desired) secret() *coreac.SecretApplyConfiguration {
 		WithType(corev1.SecretTypeOpaque).WithImmutable(true).WithData(data)
 }
 
-func (d desired) service() *coreac.ServiceApplyConfiguration {
-	return coreac.Service(d.key.object(), d.namespace).WithLabels(d.labels()).
-		WithSpec(coreac.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).WithSelector(d.selector()).
+// service is how others in the workspace reach the component; nil for one that
+// listens to nobody.
+func (p part) service() *coreac.ServiceApplyConfiguration {
+	if p.component.Port == 0 {
+		return nil
+	}
+	return coreac.Service(p.object(), p.namespace).WithLabels(p.labels()).
+		WithSpec(coreac.ServiceSpec().WithType(corev1.ServiceTypeClusterIP).WithSelector(p.selector()).
 			WithPorts(coreac.ServicePort().WithName(portName).WithProtocol(corev1.ProtocolTCP).
 				WithPort(servicePort).WithTargetPort(intstr.FromString(portName))))
 }
 
+// ingress routes to all components that are reached from outside; nil when
+// none is.
 func (d desired) ingress() *networkingac.IngressApplyConfiguration {
-	path := d.release.Spec.Path
-	if path == "" {
-		path = "/"
+	var hosts []string
+	paths := map[string]*networkingac.HTTPIngressRuleValueApplyConfiguration{}
+	for _, p := range d.parts() {
+		if p.component.Path == "" {
+			continue
+		}
+		host := d.host(p.component)
+		if paths[host] == nil {
+			hosts, paths[host] = append(hosts, host), networkingac.HTTPIngressRuleValue()
+		}
+		paths[host].WithPaths(networkingac.HTTPIngressPath().WithPath(p.component.Path).WithPathType(networkingv1.PathTypePrefix).
+			WithBackend(networkingac.IngressBackend().
+				WithService(networkingac.IngressServiceBackend().WithName(p.object()).
+					WithPort(networkingac.ServiceBackendPort().WithName(portName)))))
 	}
-	return networkingac.Ingress(d.key.object(), d.namespace).WithLabels(d.labels()).
-		WithSpec(networkingac.IngressSpec().WithIngressClassName(agent.IngressClass).
-			WithRules(networkingac.IngressRule().WithHost(d.host).
-				WithHTTP(networkingac.HTTPIngressRuleValue().
-					WithPaths(networkingac.HTTPIngressPath().WithPath(path).WithPathType(networkingv1.PathTypePrefix).
-						WithBackend(networkingac.IngressBackend().
-							WithService(networkingac.IngressServiceBackend().WithName(d.key.object()).
-								WithPort(networkingac.ServiceBackendPort().WithName(portName))))))))
-}
-
-// budget keeps a drain from taking all instances at a time; nil for an app
-// with one, which a drain must be able to move.
-func (d desired) budget() *policyac.PodDisruptionBudgetApplyConfiguration {
-	if d.replicas < 2 {
+	if len(hosts) == 0 {
 		return nil
 	}
-	return policyac.PodDisruptionBudget(d.key.object(), d.namespace).WithLabels(d.labels()).
+	spec := networkingac.IngressSpec().WithIngressClassName(agent.IngressClass)
+	for _, host := range hosts {
+		spec.WithRules(networkingac.IngressRule().WithHost(host).WithHTTP(paths[host]))
+	}
+	return networkingac.Ingress(d.key.object(), d.namespace).WithLabels(d.labels()).WithSpec(spec)
+}
+
+// budget keeps a drain from taking all instances at a time; nil for a
+// component with one, which a drain must be able to move.
+func (p part) budget() *policyac.PodDisruptionBudgetApplyConfiguration {
+	if p.instances() < 2 {
+		return nil
+	}
+	return policyac.PodDisruptionBudget(p.object(), p.namespace).WithLabels(p.labels()).
 		WithSpec(policyac.PodDisruptionBudgetSpec().WithMaxUnavailable(intstr.FromInt32(1)).
 			WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
-			WithSelector(metaac.LabelSelector().WithMatchLabels(d.selector())))
+			WithSelector(metaac.LabelSelector().WithMatchLabels(p.selector())))
 }
 
-// deployment runs the release. hks owns the number of replicas; an autoscaler
-// to come takes that one field over.
-func (d desired) deployment() *appsac.DeploymentApplyConfiguration {
-	template := coreac.PodTemplateSpec().WithLabels(d.releaseLabels()).WithSpec(d.pod())
-	if !d.restartedAt.IsZero() {
-		template.WithAnnotations(map[string]string{annotationRestarted: restartMark(d.restartedAt)})
+// deployment runs the component. hks owns the number of replicas; an
+// autoscaler to come takes that one field over.
+func (p part) deployment() *appsac.DeploymentApplyConfiguration {
+	template := coreac.PodTemplateSpec().WithLabels(p.releaseLabels()).WithSpec(p.pod())
+	if !p.restartedAt.IsZero() {
+		template.WithAnnotations(map[string]string{annotationRestarted: restartMark(p.restartedAt)})
 	}
-	return appsac.Deployment(d.key.object(), d.namespace).WithLabels(d.releaseLabels()).
-		WithSpec(appsac.DeploymentSpec().
-			WithReplicas(int32(d.replicas)). //nolint:gosec // at most maxReplicas
-			WithRevisionHistoryLimit(revisionsKept).
-			WithProgressDeadlineSeconds(int32(d.deadline.Seconds())).
-			WithSelector(metaac.LabelSelector().WithMatchLabels(d.selector())).
-			WithStrategy(appsac.DeploymentStrategy().WithType("RollingUpdate").
-				WithRollingUpdate(appsac.RollingUpdateDeployment().
-					WithMaxSurge(intstr.FromInt32(1)).WithMaxUnavailable(intstr.FromInt32(0)))).
-			WithTemplate(template))
+	spec := appsac.DeploymentSpec().
+		WithReplicas(int32(p.instances())). //nolint:gosec // at most maxReplicas
+		WithRevisionHistoryLimit(revisionsKept).
+		WithProgressDeadlineSeconds(int32(p.deadline.Seconds())).
+		WithSelector(metaac.LabelSelector().WithMatchLabels(p.selector())).
+		WithStrategy(appsac.DeploymentStrategy().WithType("RollingUpdate").
+			WithRollingUpdate(appsac.RollingUpdateDeployment().
+				WithMaxSurge(intstr.FromInt32(1)).WithMaxUnavailable(intstr.FromInt32(0)))).
+		WithTemplate(template)
+	if p.component.Port == 0 {
+		spec.WithMinReadySeconds(workerSeconds)
+	}
+	return appsac.Deployment(p.object(), p.namespace).WithLabels(p.releaseLabels()).WithSpec(spec)
 }
 
-func (d desired) pod() *coreac.PodSpecApplyConfiguration {
+func (p part) pod() *coreac.PodSpecApplyConfiguration {
 	security := coreac.PodSecurityContext().
 		WithSeccompProfile(coreac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
-	if d.podLevel == restricted {
+	if p.podLevel == restricted {
 		security.WithRunAsNonRoot(true)
 	}
 	return coreac.PodSpec().
@@ -158,53 +214,86 @@ func (d desired) pod() *coreac.PodSpecApplyConfiguration {
 		WithEnableServiceLinks(false).
 		WithTerminationGracePeriodSeconds(graceSeconds).
 		WithSecurityContext(security).
-		WithContainers(d.container())
+		WithContainers(p.serving())
 }
 
-func (d desired) container() *coreac.ContainerApplyConfiguration {
-	spec := d.release.Spec
+// container is what every container of the component has, whatever it does.
+func (p part) container() *coreac.ContainerApplyConfiguration {
 	security := coreac.SecurityContext().WithAllowPrivilegeEscalation(false)
-	if d.podLevel == restricted {
+	if p.podLevel == restricted {
 		security.WithCapabilities(coreac.Capabilities().WithDrop("ALL"))
 	}
-	limits, requests := resources(spec)
-	c := coreac.Container().WithName(containerName).WithImage(d.release.Pull).
-		WithPorts(coreac.ContainerPort().WithName(portName).WithProtocol(corev1.ProtocolTCP).
-			WithContainerPort(int32(spec.Port))). //nolint:gosec // a valid TCP port
+	limits, requests := resources(p.component)
+	return coreac.Container().WithName(containerName).WithImage(p.release.Images[p.component.Name].Pull).
 		WithResources(coreac.ResourceRequirements().WithLimits(limits).WithRequests(requests)).
 		WithSecurityContext(security).
+		WithEnv(p.env()...)
+}
+
+// serving is the container that serves, or works.
+func (p part) serving() *coreac.ContainerApplyConfiguration {
+	c := p.container()
+	if len(p.component.Command) > 0 {
+		c.WithCommand(p.component.Command...)
+	}
+	if p.component.Port == 0 {
+		return c
+	}
+	return c.WithPorts(coreac.ContainerPort().WithName(portName).WithProtocol(corev1.ProtocolTCP).
+		WithContainerPort(int32(p.component.Port))). //nolint:gosec // a valid TCP port
 		// A start is looked at each second, so that a quick app serves quickly;
 		// after that a look now and then is enough. An app that never starts is
 		// left running for its log: the release's own deadline ends it.
-		WithStartupProbe(probe(spec).WithPeriodSeconds(1).WithTimeoutSeconds(2).WithFailureThreshold(3600)).
-		WithReadinessProbe(probe(spec).WithPeriodSeconds(5).WithTimeoutSeconds(3).WithFailureThreshold(2)).
+		WithStartupProbe(probe(p.component).WithPeriodSeconds(1).WithTimeoutSeconds(2).WithFailureThreshold(3600)).
+		WithReadinessProbe(probe(p.component).WithPeriodSeconds(5).WithTimeoutSeconds(3).WithFailureThreshold(2)).
 		WithLifecycle(coreac.Lifecycle().WithPreStop(coreac.LifecycleHandler().
 			WithSleep(coreac.SleepAction().WithSeconds(drainSeconds))))
-	if _, ok := spec.Env["PORT"]; !ok {
-		c.WithEnv(coreac.EnvVar().WithName("PORT").WithValue(strconv.Itoa(spec.Port)))
-	}
-	if len(spec.Env) > 0 {
-		c.WithEnvFrom(coreac.EnvFromSource().WithSecretRef(coreac.SecretEnvSource().WithName(d.secretName())))
-	}
-	if len(spec.Command) > 0 {
-		c.WithCommand(spec.Command...)
-	}
-	return c
 }
 
-func probe(spec agent.Spec) *coreac.ProbeApplyConfiguration {
+// env is the environment of the component, by name: its own, over that the
+// app's, from the release's Secret. What a component asks for as a secret goes
+// to those only that ask for it.
+func (p part) env() []*coreac.EnvVarApplyConfiguration {
+	asked := map[string]bool{}
+	for _, c := range p.release.Spec.Components {
+		for _, name := range c.Secrets {
+			asked[name] = true
+		}
+	}
+	env := map[string]*coreac.EnvVarApplyConfiguration{}
+	if p.component.Port != 0 {
+		env[portVariable] = coreac.EnvVar().WithName(portVariable).WithValue(strconv.Itoa(p.component.Port))
+	}
+	for name, value := range p.component.Env {
+		// Kubernetes expands $(NAME) in values given in the clear.
+		env[name] = coreac.EnvVar().WithName(name).WithValue(strings.ReplaceAll(value, "$(", "$$("))
+	}
+	for name := range p.release.Spec.Env {
+		if !asked[name] || slices.Contains(p.component.Secrets, name) {
+			env[name] = coreac.EnvVar().WithName(name).WithValueFrom(coreac.EnvVarSource().
+				WithSecretKeyRef(coreac.SecretKeySelector().WithName(p.secretName()).WithKey(name)))
+		}
+	}
+	list := make([]*coreac.EnvVarApplyConfiguration, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, env[name])
+	}
+	return list
+}
+
+func probe(c agent.Component) *coreac.ProbeApplyConfiguration {
 	p := coreac.Probe()
-	if spec.Health == "" {
+	if c.Health == "" {
 		return p.WithTCPSocket(coreac.TCPSocketAction().WithPort(intstr.FromString(portName)))
 	}
-	return p.WithHTTPGet(coreac.HTTPGetAction().WithPath(spec.Health).WithPort(intstr.FromString(portName)))
+	return p.WithHTTPGet(coreac.HTTPGetAction().WithPath(c.Health).WithPort(intstr.FromString(portName)))
 }
 
 // resources are an instance's limits and what the scheduler keeps free for
 // it: a tenth of the CPU and half of the memory, since small apps idle most
 // of the time and memory can't be taken back.
-func resources(spec agent.Spec) (limits, requests corev1.ResourceList) {
-	cpu, memory := quantity(spec.CPU, defaultCPU), quantity(spec.Memory, defaultMemory)
+func resources(c agent.Component) (limits, requests corev1.ResourceList) {
+	cpu, memory := quantity(c.CPU, defaultCPU), quantity(c.Memory, defaultMemory)
 	leastCPU := min(int64(25), cpu.MilliValue())
 	return corev1.ResourceList{corev1.ResourceCPU: cpu, corev1.ResourceMemory: memory},
 		corev1.ResourceList{

@@ -3,19 +3,19 @@ package app
 import (
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/api/resource"
-
 	"hks.dev/hks/agent"
 )
 
 // checkQuota refuses what can never have room: more than the workspace has in
 // all. What has no room only now is accepted and waits.
-func checkQuota(ws agent.Workspace, spec agent.Spec, replicas int) error {
-	cpu, memory := resource.MustParse(spec.CPU), resource.MustParse(spec.Memory)
-	asked := map[string]float64{
-		"cpu":    cpu.AsApproximateFloat64() * float64(replicas),
-		"memory": memory.AsApproximateFloat64() * float64(replicas),
-		"pods":   float64(replicas),
+func checkQuota(ws agent.Workspace, spec agent.Spec, scale map[string]int) error {
+	asked := map[string]float64{}
+	for _, c := range spec.Components {
+		n := float64(scale[c.Name])
+		cpu, memory := quantity(c.CPU, defaultCPU), quantity(c.Memory, defaultMemory)
+		asked["cpu"] += cpu.AsApproximateFloat64() * n
+		asked["memory"] += memory.AsApproximateFloat64() * n
+		asked["pods"] += n
 	}
 	for _, r := range ws.Resources {
 		amount, ok := asked[r.Name]
@@ -25,7 +25,7 @@ func checkQuota(ws agent.Workspace, spec agent.Spec, replicas int) error {
 		return &agent.Error{
 			Code: agent.CodeQuota,
 			Message: fmt.Sprintf("%s asked for %s, the workspace has %s in all (%s used)",
-				instances(replicas), amountOf(r.Name, amount), amountOf(r.Name, r.Limit), amountOf(r.Name, r.Used)),
+				instances(total(scale)), amountOf(r.Name, amount), amountOf(r.Name, r.Limit), amountOf(r.Name, r.Used)),
 			Fix:     "ask for less with --cpu, --memory or --replicas; hks workspace show shows the quota",
 			Details: map[string]any{"resource": r.Name, "unit": r.Unit, "asked": amount, "used": r.Used, "limit": r.Limit},
 		}

@@ -113,7 +113,9 @@ func (m *Manager) Hosts(ctx context.Context) ([]string, error) {
 			continue
 		}
 		for _, r := range live(s) {
-			hosts = append(hosts, m.host(key{s.Name, s.Environment}, r.Spec))
+			for at := range m.routes(key{s.Name, s.Environment}, r.Spec) {
+				hosts = append(hosts, at.host)
+			}
 		}
 	}
 	slices.Sort(hosts)

@@ -60,7 +60,7 @@ func (w *worker) remove(ctx context.Context, at place) (wait time.Duration, gone
 		}
 		w.removing = true
 	}
-	if v := at.watch.view(w.key); v.deployment != nil || len(v.pods) > 0 {
+	if len(at.watch.view(w.key)) > 0 {
 		return never, false, nil
 	}
 	// The informers may not have seen yet what was made a moment ago.
@@ -105,6 +105,10 @@ func (w *worker) removeObjects(ctx context.Context, namespace string) error {
 	if err != nil {
 		return kube.Explain(doingRemove, err)
 	}
+	jobs, err := set.BatchV1().Jobs(namespace).List(asking, options)
+	if err != nil {
+		return kube.Explain(doingRemove, err)
+	}
 	for i := range ingresses.Items {
 		if err := w.removeOne(ctx, set.NetworkingV1().Ingresses(namespace), "ingress", &ingresses.Items[i]); err != nil {
 			return err
@@ -117,6 +121,11 @@ func (w *worker) removeObjects(ctx context.Context, namespace string) error {
 	}
 	for i := range deployments.Items {
 		if err := w.removeOne(ctx, set.AppsV1().Deployments(namespace), "deployment", &deployments.Items[i]); err != nil {
+			return err
+		}
+	}
+	for i := range jobs.Items {
+		if err := w.removeOne(ctx, set.BatchV1().Jobs(namespace), "job", &jobs.Items[i]); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +28,10 @@ const (
 // be made again from the store and the cluster.
 type rollout struct {
 	release store.AppRelease // with the values of its environment
-	applied asked
+	applied goal
 	routed  bool // the route was set to this release
+
+	commanded bool // the release commands ended well
 
 	since        time.Time // of the last progress
 	pulling      time.Time // since when an image is on its way; zero: none is
@@ -68,49 +71,64 @@ func (w *worker) rollOut(ctx context.Context, state store.AppState, at place) (t
 	if err != nil {
 		return never, err
 	}
-	if r.release.Pull == "" {
-		if done, err := w.resolve(ctx, state, r); done || err != nil {
+	for _, c := range r.release.Spec.Components {
+		if r.release.Images[c.Name].Pull != "" {
+			continue
+		}
+		if done, err := w.resolve(ctx, state, r, c); done || err != nil {
 			return 0, err
 		}
 	}
-	a, _ := wanted(state)
-	if r.applied.release == 0 || r.applied.replicas != a.replicas || r.applied.restart != a.restart {
-		if done, err := w.hand(ctx, state, r, a, at); done || err != nil {
+	g, _ := wanted(state)
+	if wait, done, err := w.runCommands(ctx, state, r, g, at); !done || err != nil {
+		return wait, err
+	}
+	if !r.applied.same(g) {
+		if done, err := w.hand(ctx, state, r, g, at); done || err != nil {
 			return 0, err
 		}
 	}
-	return w.observe(ctx, state, r, a, at)
+	return w.observe(ctx, state, r, g, at)
 }
 
-// resolve finds what pods pull. Done means that the release failed by it.
-func (w *worker) resolve(ctx context.Context, state store.AppState, r *rollout) (done bool, err error) {
-	w.step(r, "resolve", "looking for the image "+r.release.Spec.Image)
+// resolve finds what the pods of a component pull. Done means that the release
+// failed by it.
+func (w *worker) resolve(ctx context.Context, state store.AppState, r *rollout, c agent.Component) (done bool, err error) {
+	w.step(r, "resolve", "looking for the image "+c.Image)
 	waiting, stop := w.interruptible(ctx)
 	defer stop()
 	waiting, cancel := context.WithTimeout(waiting, resolveTimeout)
 	defer cancel()
-	image, digest, err := w.m.cfg.Images.Resolve(waiting, r.release.Spec.Image)
+	pull, digest, err := w.m.cfg.Images.Resolve(waiting, c.Image)
 	if err != nil {
-		return w.unresolved(ctx, state, r, err)
+		return w.unresolved(ctx, state, r, c, err)
 	}
-	image = cmp.Or(image, r.release.Spec.Image)
+	image := store.Image{Pull: cmp.Or(pull, c.Image), Digest: digest}
 	if digest == "" {
-		_, digest, _ = strings.Cut(image, "@")
+		_, image.Digest, _ = strings.Cut(image.Pull, "@")
 	}
-	if err := w.m.cfg.Store.PinRelease(ctx, w.key.app, w.key.env, r.release.Number, image, digest); err != nil {
-		return false, err
-	}
-	r.release.Pull, r.release.Digest = image, digest
-	return false, nil
+	return false, w.pin(ctx, r, c.Name, image)
 }
 
-func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollout, err error) (done bool, _ error) {
+// pin keeps what the image of a component was resolved to.
+func (w *worker) pin(ctx context.Context, r *rollout, component string, image store.Image) error {
+	if err := w.m.cfg.Store.PinImage(ctx, w.key.app, w.key.env, r.release.Number, component, image); err != nil {
+		return err
+	}
+	if r.release.Images == nil {
+		r.release.Images = map[string]store.Image{}
+	}
+	r.release.Images[component] = image
+	return nil
+}
+
+func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollout, c agent.Component, err error) (done bool, _ error) {
 	if errors.Is(err, context.Canceled) {
 		return false, err
 	}
 	t := &trouble{kind: troubleImage, code: agent.CodeImagePull, message: noteOf(err).reason, fix: noteOf(err).fix}
-	if !strings.Contains(t.message, r.release.Spec.Image) {
-		t.message = r.release.Spec.Image + ": " + t.message
+	if !strings.Contains(t.message, c.Image) {
+		t.message = c.Image + ": " + t.message
 	}
 	switch agent.CodeOf(err) {
 	case agent.CodeNotFound, agent.CodeImagePull, agent.CodeInvalidImage, agent.CodeForbidden:
@@ -124,7 +142,7 @@ func (w *worker) unresolved(ctx context.Context, state store.AppState, r *rollou
 }
 
 // hand gives the release to the cluster.
-func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (done bool, err error) {
+func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, g goal, at place) (done bool, err error) {
 	w.step(r, "apply", "handing the release to the cluster")
 	if err := w.start(ctx, state); err != nil {
 		return false, err
@@ -133,9 +151,9 @@ func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, a a
 	if late := state.Serving > 0 && w.otherRoute(state, r.release.Spec); late && !r.routed {
 		what = allButRoute
 	}
-	err = w.apply(ctx, w.desired(r.release, a, state, at), what)
+	err = w.apply(ctx, w.desired(r.release, g, state, at), what)
 	if err == nil {
-		r.applied = a
+		r.applied = g
 		r.routed = what == everything
 		return false, nil
 	}
@@ -171,17 +189,16 @@ func (w *worker) start(ctx context.Context, state store.AppState) error {
 // otherRoute tells whether a release is reached elsewhere than the one that
 // serves. Its route is then set only when it is ready.
 func (w *worker) otherRoute(state store.AppState, spec agent.Spec) bool {
-	now := state.Current.Spec
-	return w.m.host(w.key, now) != w.m.host(w.key, spec) || slash(now.Path) != slash(spec.Path)
+	return !maps.Equal(w.m.routes(w.key, state.Current.Spec), w.m.routes(w.key, spec))
 }
 
 // observe looks how far the release is, and ends it when that is certain.
-func (w *worker) observe(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (time.Duration, error) {
+func (w *worker) observe(ctx context.Context, state store.AppState, r *rollout, g goal, at place) (time.Duration, error) {
 	v := at.watch.view(w.key)
-	o := derive(v, a)
+	o := v.observe(g)
 	w.step(r, o.step, o.message)
 	if o.complete {
-		return w.finish(ctx, state, r, a, at)
+		return w.finish(ctx, state, r, g, at)
 	}
 	failed, left := r.judge(o, w.m.cfg.Now(), w.m.cfg.Deadline, w.m.cfg.PullDeadline)
 	if failed != nil {
@@ -191,7 +208,7 @@ func (w *worker) observe(ctx context.Context, state store.AppState, r *rollout, 
 		}
 		return 0, w.fail(ctx, state, r, failed, at)
 	}
-	nudge, err := w.nudge(ctx, at, o)
+	nudge, err := w.nudge(ctx, v, at, o)
 	return sooner(left, nudge), err
 }
 
@@ -245,27 +262,31 @@ func (r *rollout) judge(o observation, now time.Time, deadline, pullDeadline tim
 		fix:     "see what the cluster is at (hks status) and deploy again"}, never
 }
 
-// finish sees that the route answers, and ends the release well.
-func (w *worker) finish(ctx context.Context, state store.AppState, r *rollout, a asked, at place) (time.Duration, error) {
+// finish sees that every route answers, and ends the release well. Components
+// that it no longer has are taken away by the next turn.
+func (w *worker) finish(ctx context.Context, state store.AppState, r *rollout, g goal, at place) (time.Duration, error) {
 	if !r.routed {
-		if err := w.apply(ctx, w.desired(r.release, a, state, at), onlyRoute); err != nil {
+		if err := w.apply(ctx, w.desired(r.release, g, state, at), onlyRoute); err != nil {
 			return never, err
 		}
 		r.routed = true
 	}
-	url := w.m.url(w.key, r.release.Spec)
-	w.step(r, "route", "asking "+url)
-	if err := w.checkRoute(ctx, url); err != nil {
-		e, ok := errors.AsType[*agent.Error](err)
-		if !ok {
-			return never, err // interrupted, or a fault of ours
+	for _, c := range r.release.Spec.Components {
+		url := w.m.url(w.key, c)
+		if url == "" {
+			continue
 		}
-		return 0, w.fail(ctx, state, r, &trouble{kind: troubleReady, code: e.Code, message: "it is ready, but " + e.Message, fix: e.Fix}, at)
+		w.step(r, "route", "asking "+url)
+		if err := w.checkRoute(ctx, url); err != nil {
+			e, ok := errors.AsType[*agent.Error](err)
+			if !ok {
+				return never, err // interrupted, or a fault of ours
+			}
+			return 0, w.fail(ctx, state, r, &trouble{kind: troubleReady, code: e.Code, message: "it is ready, but " + e.Message, fix: e.Fix}, at)
+		}
 	}
-	if r.release.Digest == "" {
-		if err := w.learnDigest(ctx, r, at); err != nil {
-			return never, err
-		}
+	if err := w.learnDigests(ctx, r, at); err != nil {
+		return never, err
 	}
 	finished, err := w.m.cfg.Store.FinishRelease(ctx, w.key.app, w.key.env, r.release.Number, nil)
 	if err != nil || !finished {
@@ -276,13 +297,13 @@ func (w *worker) finish(ctx context.Context, state store.AppState, r *rollout, a
 	if err != nil {
 		return never, err
 	}
-	w.m.end(w.key, done.Release, "done", url)
+	w.m.end(w.key, done.Release, "done", cmp.Or(w.m.url(w.key, done.Spec.Main()), fmt.Sprintf("release %d runs", done.Number)))
 	w.m.tell(ctx, w.key, "info", fmt.Sprintf("release %d serves", done.Number), done.By)
 	w.m.cfg.HostsChanged()
 	if err := w.pruneSecrets(ctx, at.namespace, done.Number, done.Number); err != nil {
 		w.log.Warn("old releases' secrets stay for now", "err", err)
 	}
-	return never, nil
+	return 0, nil
 }
 
 func (w *worker) checkRoute(ctx context.Context, url string) error {
@@ -291,17 +312,21 @@ func (w *worker) checkRoute(ctx context.Context, url string) error {
 	return w.m.cfg.Route.Check(ctx, url)
 }
 
-// learnDigest keeps the digest that a node pulled, so that the release can be
-// brought back exactly although it was asked for by tag.
-func (w *worker) learnDigest(ctx context.Context, r *rollout, at place) error {
-	for _, p := range at.watch.view(w.key).pods {
+// learnDigests keeps the digests that a node pulled, so that the release can
+// be brought back exactly although it was asked for by tag.
+func (w *worker) learnDigests(ctx context.Context, r *rollout, at place) error {
+	for _, p := range at.watch.view(w.key).pods() {
+		component := componentOf(p.Labels)
+		image := r.release.Images[component]
 		status := containerStatus(p)
-		if status == nil || releaseOf(p.Labels) != r.release.Number {
+		if status == nil || releaseOf(p.Labels) != r.release.Number || image.Pull == "" || image.Digest != "" {
 			continue
 		}
 		if _, digest, ok := strings.Cut(status.ImageID, "@"); ok && strings.HasPrefix(digest, "sha256:") {
-			r.release.Digest = digest
-			return w.m.cfg.Store.PinRelease(ctx, w.key.app, w.key.env, r.release.Number, r.release.Pull, digest)
+			image.Digest = digest
+			if err := w.pin(ctx, r, component, image); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -343,10 +368,10 @@ func (w *worker) step(r *rollout, step, message string) {
 }
 
 // desired gathers what the objects are made from.
-func (w *worker) desired(release store.AppRelease, a asked, state store.AppState, at place) desired {
+func (w *worker) desired(release store.AppRelease, g goal, state store.AppState, at place) desired {
 	return desired{
-		key: w.key, namespace: at.namespace, podLevel: at.podLevel, host: w.m.host(w.key, release.Spec),
-		release: release, replicas: a.replicas, restartedAt: state.RestartedAt, deadline: w.m.cfg.Deadline,
+		key: w.key, namespace: at.namespace, podLevel: at.podLevel, host: func(c agent.Component) string { return w.m.host(w.key, c) },
+		release: release, replicas: g.replicas, restartedAt: state.RestartedAt, deadline: w.m.cfg.Deadline,
 	}
 }
 

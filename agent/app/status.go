@@ -12,40 +12,75 @@ import (
 	"hks.dev/hks/agent/store"
 )
 
-// host is the name under which a release is reached.
-func (m *Manager) host(k key, spec agent.Spec) string {
-	return cmp.Or(spec.Host, agent.HostLabel(k.app, k.env)+"."+m.cfg.Domain)
+// host is the name under which a component is reached.
+func (m *Manager) host(k key, c agent.Component) string {
+	return cmp.Or(c.Host, agent.HostLabel(k.app, k.env)+"."+m.cfg.Domain)
 }
 
-// url is where a release answers.
-func (m *Manager) url(k key, spec agent.Spec) string {
-	host := m.host(k, spec)
+// url is where a component answers; empty for one that is not reached from
+// outside.
+func (m *Manager) url(k key, c agent.Component) string {
+	if c.Path == "" {
+		return ""
+	}
+	host := m.host(k, c)
 	if p := m.cfg.Port; p != 0 && (m.cfg.Scheme != "https" || p != 443) && (m.cfg.Scheme != "http" || p != 80) {
 		host = net.JoinHostPort(host, strconv.Itoa(p))
 	}
-	path := slash(spec.Path)
+	path := slash(c.Path)
 	if path == "/" {
 		path = ""
 	}
 	return m.cfg.Scheme + "://" + host + path
 }
 
+// route is a host and a path of it that lead to a component.
+type route struct{ host, path string }
+
+// routes are those of a release, with the component that each leads to.
+func (m *Manager) routes(k key, spec agent.Spec) map[route]string {
+	routes := map[route]string{}
+	for _, c := range spec.Components {
+		if c.Path != "" {
+			routes[route{m.host(k, c), slash(c.Path)}] = c.Name
+		}
+	}
+	return routes
+}
+
 // wanted is what the cluster should do for an app now; ok is false for an app
 // of which nothing was ever brought up.
-func wanted(s store.AppState) (a asked, ok bool) {
+func wanted(s store.AppState) (g goal, ok bool) {
 	r := s.Current
 	switch {
 	case !s.Newest.Status.Done():
 		r = s.Newest
 	case s.Serving == 0:
 		// Nothing ever served: what there is stays, without instances.
-		return asked{release: s.Newest.Number, spec: s.Newest.Spec, restart: restartMark(s.RestartedAt)}, true
+		return goal{release: s.Newest.Number, spec: s.Newest.Spec, restart: restartMark(s.RestartedAt)}, true
 	}
-	a = asked{release: r.Number, spec: r.Spec, replicas: s.Replicas, restart: restartMark(s.RestartedAt)}
-	if s.Desired != store.DesiredRunning {
-		a.replicas = 0
+	g = goal{release: r.Number, spec: r.Spec, restart: restartMark(s.RestartedAt)}
+	if s.Desired == store.DesiredRunning {
+		g.replicas = scaleOf(s, r.Spec)
 	}
-	return a, r.Number > 0
+	return g, r.Number > 0
+}
+
+// scaleOf is how many instances of each component are asked for.
+func scaleOf(s store.AppState, spec agent.Spec) map[string]int {
+	scale := make(map[string]int, len(spec.Components))
+	for _, c := range spec.Components {
+		scale[c.Name] = s.Replicas(c.Name)
+	}
+	return scale
+}
+
+func total(scale map[string]int) int {
+	n := 0
+	for _, one := range scale {
+		n += one
+	}
+	return n
 }
 
 // appOf describes an app from its rows and what is seen of it.
@@ -55,19 +90,27 @@ func (m *Manager) appOf(s store.AppState, w *watch) agent.App {
 	if s.Serving == 0 {
 		shown = s.Newest
 	}
+	main := shown.Spec.Main()
 	a := agent.App{
-		Name: s.Name, Environment: s.Environment, URL: m.url(k, shown.Spec), Release: s.Serving,
-		Image: shown.Spec.Image, Digest: shown.Digest, Replicas: s.Replicas, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		Name: s.Name, Environment: s.Environment, URL: m.url(k, main), Release: s.Serving,
+		Image: main.Image, Digest: shown.Digests[main.Name], Replicas: total(scaleOf(s, shown.Spec)), CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 	}
 	if !s.Newest.Status.Done() && s.Newest.Number != s.Serving {
 		a.Target = s.Newest.Number
 	}
-	var v view
+	var v views
 	if w.ready() {
 		v = w.view(k)
 	}
 	a.Ready = v.ready()
-	a.Usage = m.usageOf(w, v, shown.Spec)
+	for _, c := range shown.Spec.Components {
+		usage := m.usageOf(w, v.of(c.Name), c)
+		a.Components = append(a.Components, agent.ComponentState{
+			Name: c.Name, Image: c.Image, Digest: shown.Digests[c.Name], URL: m.url(k, c), Port: c.Port,
+			Replicas: s.Replicas(c.Name), Ready: v.of(c.Name).ready(), Usage: usage,
+		})
+		a.Usage = add(a.Usage, usage)
+	}
 	a.Status, a.Reason, a.Fix = statusOf(s, v, w.ready())
 	if n := m.notes.of(k); n.reason != "" && a.Status != agent.AppRunning && a.Reason == "" {
 		a.Reason, a.Fix = n.reason, n.fix
@@ -76,11 +119,11 @@ func (m *Manager) appOf(s store.AppState, w *watch) agent.App {
 }
 
 // statusOf tells an app's status and, when it does not run as it should, why.
-func statusOf(s store.AppState, v view, seen bool) (status agent.AppStatus, reason, fix string) {
+func statusOf(s store.AppState, v views, seen bool) (status agent.AppStatus, reason, fix string) {
 	var o observation
-	a, ok := wanted(s)
+	g, ok := wanted(s)
 	if seen && ok {
-		o = derive(v, a)
+		o = v.observe(g)
 	}
 	switch {
 	case s.Desired == store.DesiredDeleted:
@@ -90,7 +133,7 @@ func statusOf(s store.AppState, v view, seen bool) (status agent.AppStatus, reas
 	case !seen:
 		return agent.AppPending, "waiting for the cluster; how the app is can't be seen yet", "hks status shows what the cluster is at"
 	case s.Desired == store.DesiredStopped:
-		if v.deployment != nil && (len(v.pods) > 0 || v.deployment.Spec.Replicas == nil || *v.deployment.Spec.Replicas > 0) {
+		if len(v.pods()) > 0 || v.replicas() > 0 {
 			return agent.AppStopping, "", ""
 		}
 		return agent.AppStopped, "", ""
@@ -99,7 +142,7 @@ func statusOf(s store.AppState, v view, seen bool) (status agent.AppStatus, reas
 	case s.Serving == 0:
 		return agent.AppError, fmt.Sprintf("release %d was cancelled before it served", s.Newest.Number), "deploy again"
 	}
-	return servingStatus(s, v, a, o)
+	return servingStatus(v, g, o)
 }
 
 func failedWords(s store.AppState) string {
@@ -126,16 +169,16 @@ func unfinishedStatus(s store.AppState, o observation) (status agent.AppStatus, 
 }
 
 // servingStatus is that of an app whose newest release serves.
-func servingStatus(s store.AppState, v view, a asked, o observation) (status agent.AppStatus, reason, fix string) {
+func servingStatus(v views, g goal, o observation) (status agent.AppStatus, reason, fix string) {
 	if o.complete {
 		return agent.AppRunning, "", ""
 	}
 	ready := v.ready()
-	words := readyWords(ready, s.Replicas)
+	words := readyWords(ready, total(g.replicas))
 	switch {
 	case o.trouble != nil && ready == 0:
 		return agent.AppError, o.trouble.message, o.trouble.fix
-	case o.trouble != nil && v.holds(a) && v.settled():
+	case o.trouble != nil && v.holds(g) && v.settled():
 		return agent.AppRunning, words + ": " + o.trouble.message, o.trouble.fix
 	case o.trouble != nil:
 		return agent.AppUpdating, o.trouble.message, o.trouble.fix
@@ -153,15 +196,15 @@ func (m *Manager) instancesOf(s store.AppState, w *watch) []agent.Instance {
 		return nil
 	}
 	v := w.view(key{s.Name, s.Environment})
-	list := make([]agent.Instance, 0, len(v.pods))
-	for _, p := range v.pods {
-		release := releaseOf(p.Labels)
-		spec := s.Newest.Spec
-		if release == s.Serving {
-			spec = s.Current.Spec
+	var list []agent.Instance
+	for _, p := range v.pods() {
+		release, component := releaseOf(p.Labels), componentOf(p.Labels)
+		c, ok := s.Newest.Spec.Component(component)
+		if was, is := s.Current.Spec.Component(component); is && (release == s.Serving || !ok) {
+			c = was
 		}
-		l := examine(v, p, spec)
-		i := agent.Instance{Name: p.Name, Release: release, Node: p.Spec.NodeName, Phase: l.phase, Usage: m.usage(w, p, spec)}
+		l := examine(v.of(component), p, c)
+		i := agent.Instance{Name: p.Name, Component: component, Release: release, Node: p.Spec.NodeName, Phase: l.phase, Usage: m.usage(w, p, c)}
 		if l.phase != "ready" {
 			i.Reason = l.message
 		}
@@ -176,28 +219,32 @@ func (m *Manager) instancesOf(s store.AppState, w *watch) []agent.Instance {
 	return list
 }
 
-// usageOf adds up what an app's instances take.
-func (m *Manager) usageOf(w *watch, v view, spec agent.Spec) agent.Usage {
+// usageOf adds up what a component's instances take.
+func (m *Manager) usageOf(w *watch, v view, c agent.Component) agent.Usage {
 	var sum agent.Usage
 	for _, p := range v.pods {
-		u := m.usage(w, p, spec)
-		sum.CPU += u.CPU
-		sum.Memory += u.Memory
-		sum.CPULimit += u.CPULimit
-		sum.MemoryLimit += u.MemoryLimit
-		if u.SampledAt.After(sum.SampledAt) {
-			sum.SampledAt = u.SampledAt
-		}
+		sum = add(sum, m.usage(w, p, c))
 	}
 	return sum
 }
 
-func (m *Manager) usage(w *watch, p *corev1.Pod, spec agent.Spec) agent.Usage {
+func add(a, b agent.Usage) agent.Usage {
+	a.CPU += b.CPU
+	a.Memory += b.Memory
+	a.CPULimit += b.CPULimit
+	a.MemoryLimit += b.MemoryLimit
+	if b.SampledAt.After(a.SampledAt) {
+		a.SampledAt = b.SampledAt
+	}
+	return a
+}
+
+func (m *Manager) usage(w *watch, p *corev1.Pod, c agent.Component) agent.Usage {
 	var u agent.Usage
 	if m.cfg.Sampler != nil {
 		u = m.cfg.Sampler.Usage(w.namespace, p.Name)
 	}
-	cpu := quantity(spec.CPU, defaultCPU)
-	u.CPULimit, u.MemoryLimit = cpu.AsApproximateFloat64(), int64(memoryLimit(spec))
+	cpu := quantity(c.CPU, defaultCPU)
+	u.CPULimit, u.MemoryLimit = cpu.AsApproximateFloat64(), int64(memoryLimit(c))
 	return u
 }

@@ -18,7 +18,9 @@ const (
 	maxEnvBytes     = 512 << 10 // a Secret holds 1 MiB; the rest is room for base64 and labels
 	maxCommandWords = 100
 	maxCommandBytes = 32 << 10
-	maxReplicas     = 100 // where the plan sets none
+	maxReplicas     = 100 // of an app, where the plan sets none
+	maxComponents   = 20
+	maxNames        = 44 // of an app and a component together
 )
 
 // What an app may use when its owner does not say.
@@ -31,101 +33,59 @@ const (
 // path set by an earlier release is taken back.
 const probeTCP = "tcp"
 
-// complete fills in what the owner left out: from the newest release, else
-// from the defaults. Env as a whole is kept when it is nil, a single value
-// when it is agent.HiddenValue.
-func complete(spec agent.Spec, newest *agent.Spec) (agent.Spec, error) {
-	if newest != nil {
-		if spec.Image == "" {
-			spec.Image = newest.Image
-		}
-		if spec.Port == 0 {
-			spec.Port = newest.Port
-		}
-		if spec.Command == nil {
-			spec.Command = newest.Command
-		}
-		for _, field := range []struct {
-			to   *string
-			from string
-		}{
-			{&spec.CPU, newest.CPU}, {&spec.Memory, newest.Memory}, {&spec.Host, newest.Host},
-			{&spec.Path, newest.Path}, {&spec.Health, newest.Health},
-		} {
-			if *field.to == "" {
-				*field.to = field.from
-			}
-		}
-	}
-	env, err := keepEnv(spec.Env, newest)
-	if err != nil {
-		return agent.Spec{}, err
-	}
-	spec.Env = env
-	if spec.CPU == "" {
-		spec.CPU = defaultCPU
-	}
-	if spec.Memory == "" {
-		spec.Memory = defaultMemory
-	}
-	if spec.Path == "" {
-		spec.Path = "/"
-	}
-	if spec.Health == probeTCP {
-		spec.Health = ""
-	}
-	return spec, nil
-}
-
-func keepEnv(asked map[string]string, newest *agent.Spec) (map[string]string, error) {
-	var before map[string]string
-	if newest != nil {
-		before = newest.Env
-	}
-	if asked == nil {
-		return before, nil
-	}
-	env := make(map[string]string, len(asked))
-	for name, value := range asked {
-		if value == agent.HiddenValue {
-			kept, ok := before[name]
-			if !ok {
-				return nil, refuse("env", name, fmt.Sprintf("there is no earlier value of %s to keep", name), "give its value: KEY=VALUE")
-			}
-			value = kept
-		}
-		env[name] = value
-	}
-	return env, nil
-}
-
 // validate checks a completed configuration against its closed grammars.
-func validate(spec agent.Spec, reserved []string) error {
+func validate(k key, spec agent.Spec, reserved []string) error {
+	if len(spec.Components) > maxComponents {
+		return refuse("components", len(spec.Components), fmt.Sprintf("%d components are too many", len(spec.Components)), fmt.Sprintf("keep to %d", maxComponents))
+	}
+	routes := map[route]string{}
+	for i, c := range spec.Components {
+		if err := validateComponent(k, c, reserved); err != nil {
+			return err
+		}
+		if i > 0 && spec.Components[i-1].Name == c.Name {
+			return refuse("components", c.Name, fmt.Sprintf("there are two components %q", c.Name), "give each its own name")
+		}
+		for _, name := range c.Secrets {
+			if _, ok := spec.Env[name]; !ok {
+				return refuse("secrets", name, fmt.Sprintf("%s needs the secret %s, which is not set", c.Name, name), k.command("secret set")+" "+name+" sets it; for a new app give it with the deploy: hks deploy --env-file FILE")
+			}
+		}
+		if c.Path == "" {
+			continue
+		}
+		at := route{c.Host, slash(c.Path)}
+		if other, taken := routes[at]; taken {
+			return refuse("path", c.Path, fmt.Sprintf("the components %s and %s have the same route %s", other, c.Name, at.path), "give one of them another path")
+		}
+		routes[at] = c.Name
+	}
+	return validateEnv(spec.Env)
+}
+
+func validateComponent(k key, c agent.Component, reserved []string) error {
 	checks := []func() error{
-		func() error { return validateImage(spec.Image) },
-		func() error { return agent.ValidatePort(spec.Port) },
-		func() error { return validateEnv(spec.Env) },
-		func() error { return validateCommand(spec.Command) },
-		func() error { return validateQuantity("cpu", spec.CPU, "10m", "128", "cores, such as 500m or 2") },
+		func() error { return validateComponentName(k, c.Name) },
+		func() error { return validateImage(c.Image) },
 		func() error {
-			return validateQuantity("memory", spec.Memory, "16Mi", "1Ti", "bytes, such as 256Mi or 2Gi")
+			if c.Port == 0 && c.Path == "" && c.Health == "" {
+				return nil // a worker
+			}
+			return agent.ValidatePort(c.Port)
 		},
-		func() error { return agent.ValidatePath("path", spec.Path) },
+		func() error { return validateEnv(c.Env) },
+		func() error { return validateCommand(c.Command) },
+		func() error { return validateCommand(c.Release) },
+		func() error { return validateQuantity("cpu", c.CPU, "10m", "128", "cores, such as 500m or 2") },
 		func() error {
-			if spec.Host == "" {
-				return nil
-			}
-			if slices.Contains(reserved, spec.Host) {
-				return agent.Errorf(agent.CodeInvalid, "choose another host, such as NAME."+spec.Host, "the host %s is the appliance's own", spec.Host)
-			}
-			return agent.ValidateHost(spec.Host)
+			return validateQuantity("memory", c.Memory, "16Mi", "1Ti", "bytes, such as 256Mi or 2Gi")
 		},
-		func() error {
-			if spec.Health == "" {
-				return nil
-			}
-			return agent.ValidatePath("health", spec.Health)
-		},
+		func() error { return validateHost(c.Host, reserved) },
+	}
+	for field, path := range map[string]string{"path": c.Path, "health": c.Health} {
+		if path != "" {
+			checks = append(checks, func() error { return agent.ValidatePath(field, path) })
+		}
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -133,6 +93,31 @@ func validate(spec agent.Spec, reserved []string) error {
 		}
 	}
 	return nil
+}
+
+// validateComponentName keeps the names of objects apart from each other, and
+// within a DNS label: NAME-production-COMPONENT, and a number.
+func validateComponentName(k key, name string) error {
+	if err := agent.ValidateName("component", name); err != nil {
+		return err
+	}
+	if _, err := agent.ParseEnvironment(name); err == nil {
+		return refuse("component", name, fmt.Sprintf("a component can't be called %s, which is an environment", name), "give it another name")
+	}
+	if name != agent.DefaultComponent && len(k.app)+len(name) > maxNames {
+		return refuse("component", name, fmt.Sprintf("the names %s and %s are too long together", k.app, name), fmt.Sprintf("keep to %d characters in all", maxNames))
+	}
+	return nil
+}
+
+func validateHost(host string, reserved []string) error {
+	if host == "" {
+		return nil
+	}
+	if slices.Contains(reserved, host) {
+		return agent.Errorf(agent.CodeInvalid, "choose another host, such as NAME."+host, "the host %s is the appliance's own", host)
+	}
+	return agent.ValidateHost(host)
 }
 
 func validateImage(ref string) error {
@@ -195,11 +180,14 @@ func validateQuantity(field, value, least, most, unit string) error {
 	return nil
 }
 
-// validateReplicas checks a number of instances against the plan.
-func validateReplicas(replicas int, plan agent.Plan) error {
-	if replicas < 1 {
-		return refuse("replicas", replicas, fmt.Sprintf("%d instances can't be asked for", replicas), "give 1 or more; hks app stop takes all instances away")
+// validateReplicas checks numbers of instances against the plan.
+func validateReplicas(scale map[string]int, plan agent.Plan) error {
+	for _, n := range scale {
+		if n < 1 {
+			return refuse("replicas", n, fmt.Sprintf("%d instances can't be asked for", n), "give 1 or more; hks app stop takes all instances away")
+		}
 	}
+	replicas := total(scale)
 	most := plan.Pods
 	if most == agent.Unlimited || most > maxReplicas || most == 0 {
 		most = maxReplicas

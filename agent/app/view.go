@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -11,8 +12,79 @@ import (
 	"hks.dev/hks/agent"
 )
 
-// view is what informers show of an app at one moment. Its objects are shared
-// and never changed.
+// views is what informers show of an app at one moment, by component.
+type views map[string]view
+
+// of returns the view of a component; an empty one when nothing is there.
+func (v views) of(component string) view { return v[component] }
+
+// pods are those of all components, by name.
+func (v views) pods() []*corev1.Pod {
+	var all []*corev1.Pod
+	for _, one := range v {
+		all = append(all, one.pods...)
+	}
+	slices.SortFunc(all, byName)
+	return all
+}
+
+// ready counts the instances that serve, of all components and releases.
+func (v views) ready() int {
+	n := 0
+	for _, one := range v {
+		n += one.ready()
+	}
+	return n
+}
+
+// replicas counts the instances that the cluster was told to keep up.
+func (v views) replicas() int {
+	n := 0
+	for _, one := range v {
+		if d := one.deployment; d != nil {
+			n += replicasOf(d)
+		}
+	}
+	return n
+}
+
+// holds tells whether all components are as asked, and no others are there. A
+// rollout may still be on its way.
+func (v views) holds(g goal) bool {
+	for _, c := range g.spec.Components {
+		if !v.of(c.Name).holds(g.of(c)) {
+			return false
+		}
+	}
+	return len(v.others(g.spec)) == 0
+}
+
+// settled tells whether the current pod templates of all components were once
+// wholly rolled out, so that missing instances are a trouble of now and not of
+// a rollout.
+func (v views) settled() bool {
+	for _, one := range v {
+		if one.deployment != nil && !one.settled() {
+			return false
+		}
+	}
+	return len(v) > 0
+}
+
+// others names the components that are in the cluster and not in the spec.
+func (v views) others(spec agent.Spec) []string {
+	var names []string
+	for name, one := range v {
+		if _, ok := spec.Component(name); !ok && one.deployment != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// view is what informers show of a component. Its objects are shared and never
+// changed.
 type view struct {
 	deployment *appsv1.Deployment // nil: none
 	pods       []*corev1.Pod      // by name; stopping ones too
@@ -20,19 +92,36 @@ type view struct {
 	taints     []string // keys of what keeps pods off nodes
 }
 
-// asked is what the cluster should be doing for an app.
-type asked struct {
+// goal is what the cluster should be doing for an app.
+type goal struct {
 	release  int
 	spec     agent.Spec
+	replicas map[string]int // by component
+	restart  string         // restartMark; empty: never
+}
+
+// asked is what the cluster should be doing for one component.
+type asked struct {
+	release  int
+	spec     agent.Component
 	replicas int
-	restart  string // restartMark; empty: never
+	restart  string
+}
+
+func (g goal) of(c agent.Component) asked {
+	return asked{release: g.release, spec: c, replicas: g.replicas[c.Name], restart: g.restart}
+}
+
+// same tells whether two goals ask for the same of the same release.
+func (g goal) same(other goal) bool {
+	return g.release == other.release && g.restart == other.restart && maps.Equal(g.replicas, other.replicas)
 }
 
 // holds tells whether the Deployment is as asked. A rollout may still be on
 // its way.
 func (v view) holds(a asked) bool {
 	d := v.deployment
-	return d != nil && releaseOf(d.Labels) == a.release && d.Spec.Replicas != nil && int(*d.Spec.Replicas) == a.replicas &&
+	return d != nil && releaseOf(d.Labels) == a.release && replicasOf(d) == a.replicas &&
 		d.Spec.Template.Annotations[annotationRestarted] == a.restart
 }
 
@@ -51,8 +140,7 @@ func (v view) rolledOut(a asked) bool {
 		v.readyOf(a.release) >= a.replicas
 }
 
-// settled tells whether the current pod template was once wholly rolled out,
-// so that missing instances are a trouble of now and not of a rollout.
+// settled is that of one component.
 func (v view) settled() bool {
 	if v.deployment == nil || v.deployment.Status.ObservedGeneration < v.deployment.Generation {
 		return false
@@ -117,6 +205,18 @@ func podReady(p *corev1.Pod) bool {
 	}
 	return false
 }
+
+// replicasOf is how many instances a Deployment asks for; Kubernetes makes 1
+// of none given.
+func replicasOf(d *appsv1.Deployment) int {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return int(*d.Spec.Replicas)
+}
+
+// componentOf reads the component off labels.
+func componentOf(labels map[string]string) string { return labels[agent.LabelComponent] }
 
 // releaseOf reads the release number off labels; 0 when there is none.
 func releaseOf(labels map[string]string) int {

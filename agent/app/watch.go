@@ -131,23 +131,33 @@ func (w *watch) waitReady(ctx context.Context) bool {
 }
 
 // view returns what is known of an app now.
-func (w *watch) view(k key) view {
-	var v view
+func (w *watch) view(k key) views {
+	all, taints := views{}, w.taints()
+	at := func(component string) view {
+		if v, ok := all[component]; ok {
+			return v
+		}
+		return view{taints: taints, events: map[string][]*corev1.Event{}}
+	}
 	for _, object := range byIndex[*appsv1.Deployment](w.deployments, indexApp, k.object()) {
-		if object.Name == k.object() {
+		if component := componentOf(object.Labels); object.Name == k.component(component) {
+			v := at(component)
 			v.deployment = object
+			all[component] = v
 		}
 	}
-	v.pods = byIndex[*corev1.Pod](w.pods, indexApp, k.object())
-	slices.SortFunc(v.pods, byName)
-	v.events = make(map[string][]*corev1.Event, len(v.pods))
-	for _, p := range v.pods {
+	for _, p := range byIndex[*corev1.Pod](w.pods, indexApp, k.object()) {
+		v := at(componentOf(p.Labels))
+		v.pods = append(v.pods, p)
 		if events := byIndex[*corev1.Event](w.events, indexPod, p.Name); len(events) > 0 {
 			v.events[p.Name] = events
 		}
+		all[componentOf(p.Labels)] = v
 	}
-	v.taints = w.taints()
-	return v
+	for _, v := range all {
+		slices.SortFunc(v.pods, byName)
+	}
+	return all
 }
 
 // taints are the keys of what keeps pods off nodes.

@@ -192,7 +192,7 @@ func startRefused(words string) bool {
 }
 
 // crash says how a container ended.
-func crash(p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Spec) *trouble {
+func crash(p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Component) *trouble {
 	end := status.State.Terminated
 	if end == nil {
 		end = status.LastTerminationState.Terminated
@@ -229,14 +229,14 @@ func crash(p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Spec) *trou
 	return t
 }
 
-func memoryLimit(spec agent.Spec) float64 {
+func memoryLimit(spec agent.Component) float64 {
 	limit := quantity(spec.Memory, defaultMemory)
 	return limit.AsApproximateFloat64()
 }
 
 // readyTrouble says why a running container is not ready, from what its last
 // probes met; nil while it is only starting: every app needs a moment.
-func readyTrouble(v view, p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Spec) *trouble {
+func readyTrouble(v view, p *corev1.Pod, status *corev1.ContainerStatus, spec agent.Component) *trouble {
 	e := v.event(p.Name, "Unhealthy")
 	if e == nil || eventTime(e).Before(status.State.Running.StartedAt.Add(startingFor)) {
 		return nil

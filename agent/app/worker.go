@@ -194,7 +194,7 @@ func (w *worker) place(ctx context.Context, state store.AppState) (place, error)
 
 // settle keeps the cluster as wanted while no release is on its way.
 func (w *worker) settle(ctx context.Context, state store.AppState, at place) (time.Duration, error) {
-	a, ok := wanted(state)
+	g, ok := wanted(state)
 	v := at.watch.view(w.key)
 	if !ok {
 		return never, nil
@@ -202,28 +202,36 @@ func (w *worker) settle(ctx context.Context, state store.AppState, at place) (ti
 	if state.Serving == 0 {
 		return never, w.empty(ctx, v, at)
 	}
-	if v.holds(a) {
-		return w.nudge(ctx, at, derive(v, a))
+	if v.holds(g) {
+		return w.nudge(ctx, v, at, v.observe(g))
 	}
-	release, found, err := w.m.cfg.Store.OpenRelease(ctx, w.key.app, w.key.env, a.release)
+	release, found, err := w.m.cfg.Store.OpenRelease(ctx, w.key.app, w.key.env, g.release)
 	if err != nil || !found {
 		return never, err
 	}
-	return never, w.apply(ctx, w.desired(release, a, state, at), everything)
+	if err := w.apply(ctx, w.desired(release, g, state, at), everything); err != nil {
+		return never, err
+	}
+	return never, w.pruneComponents(ctx, at.namespace, v.others(g.spec))
 }
 
 // empty takes the instances of an app away that never served. Whatever its
-// Deployment was made from stays to be looked at.
-func (w *worker) empty(ctx context.Context, v view, at place) error {
-	if d := v.deployment; d == nil || (d.Spec.Replicas != nil && *d.Spec.Replicas == 0) {
-		return nil
+// Deployments were made from stays to be looked at.
+func (w *worker) empty(ctx context.Context, v views, at place) error {
+	for component, one := range v {
+		if one.deployment == nil || replicasOf(one.deployment) == 0 {
+			continue
+		}
+		if err := w.patch(ctx, at.namespace, component, "taking instances away", []byte(`{"spec":{"replicas":0}}`)); err != nil {
+			return err
+		}
 	}
-	return w.patch(ctx, at.namespace, "taking instances away", []byte(`{"spec":{"replicas":0}}`))
+	return nil
 }
 
 // nudge makes Kubernetes try again what the quota refused: by itself it tries
 // ever more rarely, and does not see that there is room.
-func (w *worker) nudge(ctx context.Context, at place, o observation) (time.Duration, error) {
+func (w *worker) nudge(ctx context.Context, v views, at place, o observation) (time.Duration, error) {
 	if o.waiting == nil || o.waiting.kind != troubleQuota {
 		w.nudged = time.Time{}
 		return never, nil
@@ -236,7 +244,7 @@ func (w *worker) nudge(ctx context.Context, at place, o observation) (time.Durat
 		return left, nil
 	}
 	w.nudged = now
-	return nudgePause, w.retryPods(ctx, at.namespace, now)
+	return nudgePause, w.retryPods(ctx, v, at.namespace, now)
 }
 
 // publish tells listeners when the app shows otherwise than at the last time;

@@ -61,6 +61,7 @@ func roles() map[string][]grant {
 			{"", []string{"events"}, nil, read},
 			{"apps", []string{"deployments"}, nil, write},
 			{"apps", []string{"replicasets"}, nil, read},
+			{"batch", []string{"jobs"}, nil, write},
 			{"discovery.k8s.io", []string{"endpointslices"}, nil, read},
 			{"networking.k8s.io", []string{"ingresses", "networkpolicies"}, nil, write},
 			{"policy", []string{"poddisruptionbudgets"}, nil, write},

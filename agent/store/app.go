@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -22,11 +23,19 @@ type App struct {
 	Name        string
 	Environment agent.Environment
 	Desired     string
-	Replicas    int
-	Serving     int       // the release that serves; 0: none yet
-	RestartedAt time.Time // zero: never by hand
+	Scale       map[string]int // instances asked for, by component; missing: 1
+	Serving     int            // the release that serves; 0: none yet
+	RestartedAt time.Time      // zero: never by hand
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+}
+
+// Replicas is how many instances of a component are asked for.
+func (a App) Replicas(component string) int {
+	if n, ok := a.Scale[component]; ok {
+		return n
+	}
+	return 1
 }
 
 // AppState is an app with the two releases that tell its status. Values of
@@ -37,7 +46,7 @@ type AppState struct {
 	Current AppRelease // the one that serves; Number 0: none yet
 }
 
-const appColumns = `a.name, a.environment, a.desired, a.replicas, a.serving, a.restarted_at, a.created_at, a.updated_at`
+const appColumns = `a.name, a.environment, a.desired, a.scale, a.serving, a.restarted_at, a.created_at, a.updated_at`
 
 // releases are told apart by role, as an app's newest one may also serve.
 const appStates = `SELECT ` + appColumns + `, ` + releaseBrief + `
@@ -69,11 +78,15 @@ func (s *Store) appStates(ctx context.Context, query string, args ...any) ([]App
 		var (
 			app     App
 			release releaseRow
+			scale   string
 			times   [3]int64
 		)
-		fields := append([]any{&app.Name, &app.Environment, &app.Desired, &app.Replicas, &app.Serving, &times[0], &times[1], &times[2]}, release.fields()...)
+		fields := append([]any{&app.Name, &app.Environment, &app.Desired, &scale, &app.Serving, &times[0], &times[1], &times[2]}, release.fields()...)
 		if err := rows.Scan(fields...); err != nil {
 			return nil, fmt.Errorf("reading an app: %w", err)
+		}
+		if err := json.Unmarshal([]byte(scale), &app.Scale); err != nil {
+			return nil, fmt.Errorf("reading the scale of %s: %w", app.Name, err)
 		}
 		app.RestartedAt, app.CreatedAt, app.UpdatedAt = fromMillis(times[0]), fromMillis(times[1]), fromMillis(times[2])
 		r, err := release.release()
@@ -127,11 +140,18 @@ func (s *Store) StartApp(ctx context.Context, name string, env agent.Environment
 	})
 }
 
-// ScaleApp changes how many instances an app is to have.
-func (s *Store) ScaleApp(ctx context.Context, name string, env agent.Environment, replicas int) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		return s.changeApp(ctx, tx, name, env, `replicas = ?`, replicas)
-	})
+// ScaleApp changes how many instances components of an app are to have; those
+// not named stay as they are.
+func (s *Store) ScaleApp(ctx context.Context, name string, env agent.Environment, replicas map[string]int) error {
+	return s.tx(ctx, func(tx *sql.Tx) error { return s.scale(ctx, tx, name, env, replicas) })
+}
+
+func (s *Store) scale(ctx context.Context, tx *sql.Tx, name string, env agent.Environment, replicas map[string]int) error {
+	patch, err := json.Marshal(replicas)
+	if err != nil {
+		return fmt.Errorf("writing a scale: %w", err)
+	}
+	return s.changeApp(ctx, tx, name, env, `scale = json_patch(scale, ?)`, string(patch))
 }
 
 // RestartApp asks for new instances of an app.

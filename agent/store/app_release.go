@@ -14,32 +14,50 @@ import (
 // is kept whatever its age.
 const KeptReleases = 50
 
-// AppRelease is a release with what pods are given as their image.
+// AppRelease is a release with what pods are given as their images.
 type AppRelease struct {
 	agent.Release
-	Pull string // image reference; empty until it was resolved
+	Images map[string]Image // by component; missing until it was resolved
+}
+
+// Image is what the image of a component was resolved to.
+type Image struct {
+	Pull   string `json:"pull"`   // reference that pods are given
+	Digest string `json:"digest"` // sha256:...; empty until a node has pulled it
 }
 
 // Columns of a release. The brief form leaves out the kept log lines.
 const (
-	releaseColumns = `r.app, r.environment, r.number, r.spec, r.digest, r.pull, r.kind, r.from_number, r.by_whom, r.status, r.created_at, r.finished_at, `
+	releaseColumns = `r.app, r.environment, r.number, r.spec, r.images, r.kind, r.from_number, r.by_whom, r.status, r.created_at, r.finished_at, `
 	releaseFull    = releaseColumns + `r.failure`
 	releaseBrief   = releaseColumns + `CASE r.failure WHEN '' THEN '' ELSE json_remove(r.failure, '$.logs') END`
 )
 
 type releaseRow struct {
 	AppRelease
-	spec, failure     string
+	spec, images      string
+	failure           string
 	created, finished int64
 }
 
 func (r *releaseRow) fields() []any {
-	return []any{&r.App, &r.Environment, &r.Number, &r.spec, &r.Digest, &r.Pull, &r.Kind, &r.From, &r.By, &r.Status, &r.created, &r.finished, &r.failure}
+	return []any{&r.App, &r.Environment, &r.Number, &r.spec, &r.images, &r.Kind, &r.From, &r.By, &r.Status, &r.created, &r.finished, &r.failure}
 }
 
 func (r *releaseRow) release() (AppRelease, error) {
 	if err := json.Unmarshal([]byte(r.spec), &r.Spec); err != nil {
 		return AppRelease{}, fmt.Errorf("reading the configuration of release %d of %s: %w", r.Number, r.App, err)
+	}
+	if err := json.Unmarshal([]byte(r.images), &r.Images); err != nil {
+		return AppRelease{}, fmt.Errorf("reading the images of release %d of %s: %w", r.Number, r.App, err)
+	}
+	for component, image := range r.Images {
+		if image.Digest != "" {
+			if r.Digests == nil {
+				r.Digests = make(map[string]string, len(r.Images))
+			}
+			r.Digests[component] = image.Digest
+		}
 	}
 	if r.failure != "" {
 		r.Failure = new(agent.Failure)
@@ -53,13 +71,13 @@ func (r *releaseRow) release() (AppRelease, error) {
 
 // AddRelease accepts a release: it gets the next number and status pending,
 // makes the app where there is none, asks for it to run, and cancels the
-// releases that were unfinished, whose numbers are returned. Replicas nil
-// leaves them as they are, 1 for a new app.
-func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas *int) (accepted AppRelease, cancelled []int, err error) {
+// releases that were unfinished, whose numbers are returned. Replicas changes
+// how many instances the components named are to have.
+func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas map[string]int) (accepted AppRelease, cancelled []int, err error) {
 	now := fromMillis(millis(s.cfg.Now()))
 	r.Status, r.Failure, r.CreatedAt, r.FinishedAt = agent.ReleasePending, nil, now, fromMillis(0)
 	err = s.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO app (name, environment, desired, replicas, created_at, updated_at) VALUES (?, ?, ?, 1, ?, ?)
+		_, err := tx.ExecContext(ctx, `INSERT INTO app (name, environment, desired, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`, r.App, string(r.Environment), DesiredRunning, millis(now), millis(now))
 		if err != nil {
 			return fmt.Errorf("making an app: %w", err)
@@ -68,7 +86,7 @@ func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas *int) (ac
 			return err
 		}
 		if replicas != nil {
-			if err := s.changeApp(ctx, tx, r.App, r.Environment, `replicas = ?`, *replicas); err != nil {
+			if err := s.scale(ctx, tx, r.App, r.Environment, replicas); err != nil {
 				return err
 			}
 		}
@@ -97,9 +115,13 @@ func (s *Store) insertRelease(ctx context.Context, tx *sql.Tx, r AppRelease) err
 	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO release (app, environment, number, spec, env, digest, pull, kind, from_number, by_whom, status, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.App, string(r.Environment), r.Number, string(spec), s.seal.seal(envLabel(r.Release), env), r.Digest, r.Pull,
+	images, err := json.Marshal(r.Images)
+	if err != nil {
+		return fmt.Errorf("writing the images: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO release (app, environment, number, spec, env, images, kind, from_number, by_whom, status, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.App, string(r.Environment), r.Number, string(spec), s.seal.seal(envLabel(r.Release), env), string(images),
 		r.Kind, r.From, r.By, string(r.Status), millis(r.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("keeping a release: %w", err)
@@ -172,12 +194,16 @@ func (s *Store) release(ctx context.Context, app string, env agent.Environment, 
 	return r, true, nil
 }
 
-// PinRelease keeps what a release's image was resolved to.
-func (s *Store) PinRelease(ctx context.Context, app string, env agent.Environment, number int, pull, digest string) error {
-	_, err := s.db.ExecContext(ctx, `UPDATE release SET pull = ?, digest = ? WHERE app = ? AND environment = ? AND number = ?`,
-		pull, digest, app, string(env), number)
+// PinImage keeps what the image of a component of a release was resolved to.
+func (s *Store) PinImage(ctx context.Context, app string, env agent.Environment, number int, component string, image Image) error {
+	patch, err := json.Marshal(map[string]Image{component: image})
 	if err != nil {
-		return fmt.Errorf("keeping the digest of release %d of %s: %w", number, app, err)
+		return fmt.Errorf("writing an image: %w", err)
+	}
+	_, err = s.db.ExecContext(ctx, `UPDATE release SET images = json_patch(images, ?) WHERE app = ? AND environment = ? AND number = ?`,
+		string(patch), app, string(env), number)
+	if err != nil {
+		return fmt.Errorf("keeping the image of release %d of %s: %w", number, app, err)
 	}
 	return nil
 }

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	batchac "k8s.io/client-go/applyconfigurations/batch/v1"
+	coreac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/store"
+)
+
+const (
+	// labelTask marks the pods of release commands, which are none of the app's
+	// instances.
+	labelTask = "hks.dev/task"
+
+	taskLook = time.Second      // between two looks at a command that runs
+	taskKept = 24 * time.Hour   // how long a command that ended stays to be looked at
+	taskMost = 15 * time.Minute // how long a command may run, its pull included
+)
+
+// taskName is that of the Job of a component's release command.
+func (p part) taskName() string {
+	return agent.ReleaseName(p.key.app, p.key.env, p.release.Number) + "-" + p.component.Name
+}
+
+// task runs the component's release command once, in a pod like its own.
+func (p part) task() *batchac.JobApplyConfiguration {
+	labels := p.releaseLabels()
+	delete(labels, agent.LabelApp) // not an instance of the app
+	labels[labelTask] = "release"
+	pod := p.pod().WithRestartPolicy(corev1.RestartPolicyNever)
+	pod.Containers = []coreac.ContainerApplyConfiguration{*p.container().WithCommand(p.component.Release...)}
+	return batchac.Job(p.taskName(), p.namespace).WithLabels(p.releaseLabels()).
+		WithSpec(batchac.JobSpec().WithBackoffLimit(0).
+			WithActiveDeadlineSeconds(int64(taskMost.Seconds())).
+			WithTTLSecondsAfterFinished(int32(taskKept.Seconds())).
+			WithTemplate(coreac.PodTemplateSpec().WithLabels(labels).WithSpec(pod)))
+}
+
+// runCommands runs the release commands of the components, one after the
+// other, before anything of the new release serves. A Job is known by the
+// number of the release, so each command runs once, whatever dies meanwhile.
+func (w *worker) runCommands(ctx context.Context, state store.AppState, r *rollout, g goal, at place) (wait time.Duration, done bool, err error) {
+	if r.commanded {
+		return 0, true, nil
+	}
+	for _, p := range w.desired(r.release, g, state, at).parts() {
+		if len(p.component.Release) == 0 {
+			continue
+		}
+		if err := w.start(ctx, state); err != nil {
+			return never, false, err
+		}
+		if wait, done, err = w.runCommand(ctx, state, r, p, at); !done || err != nil {
+			return wait, false, err
+		}
+	}
+	r.commanded = true
+	return 0, true, nil
+}
+
+func (w *worker) runCommand(ctx context.Context, state store.AppState, r *rollout, p part, at place) (wait time.Duration, done bool, err error) {
+	asking, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	doing := "running the release command of " + p.component.Name
+	set := w.m.cfg.Cluster.Interface()
+	job, err := set.BatchV1().Jobs(p.namespace).Get(asking, p.taskName(), metav1.GetOptions{})
+	if err := kube.Explain(doing, err); agent.CodeOf(err) == agent.CodeNotFound {
+		w.step(r, "release", doing)
+		if err := w.applySecret(ctx, p.desired, doing); err != nil {
+			return never, false, err
+		}
+		_, err := kube.Apply(ctx, set.BatchV1().Jobs(p.namespace), doing, p.task())
+		return taskLook, false, err
+	} else if err != nil {
+		return never, false, err
+	}
+	switch {
+	case jobIs(job, batchv1.JobComplete):
+		w.step(r, "release", "the release command of "+p.component.Name+" ended well")
+		return 0, true, nil
+	case jobIs(job, batchv1.JobFailed):
+		t, err := w.commandTrouble(asking, p, job)
+		if err != nil {
+			return never, false, err
+		}
+		return 0, false, w.fail(ctx, state, r, t, at)
+	}
+	r.since = w.m.cfg.Now() // it has a deadline of its own
+	return taskLook, false, nil
+}
+
+func jobIs(job *batchv1.Job, how batchv1.JobConditionType) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == how && c.Status == corev1.ConditionTrue
+	})
+}
+
+// commandTrouble says how a release command failed.
+func (w *worker) commandTrouble(ctx context.Context, p part, job *batchv1.Job) (*trouble, error) {
+	t := &trouble{kind: troubleCrash, code: agent.CodeRollout, message: "the release command of " + p.component.Name + " failed",
+		fix: "see its last lines, mend it and deploy again"}
+	for _, c := range job.Status.Conditions {
+		if c.Type == batchv1.JobFailed && c.Reason == batchv1.JobReasonDeadlineExceeded {
+			t.message = fmt.Sprintf("the release command of %s did not end within %s", p.component.Name, taskMost)
+		}
+	}
+	pods, err := w.m.cfg.Cluster.Interface().CoreV1().Pods(p.namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
+	if err != nil {
+		return nil, kube.Explain("looking at the release command", err)
+	}
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if status := containerStatus(pod); status != nil && status.State.Terminated != nil {
+			code := int(status.State.Terminated.ExitCode)
+			t.pod, t.exitCode = pod.Name, &code
+			t.message += fmt.Sprintf(" with exit code %d", code)
+		}
+	}
+	return t, nil
+}
