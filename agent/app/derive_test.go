@@ -153,7 +153,7 @@ func TestDerive(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := derive(tt.view, asked{release: 3, replicas: 1, spec: agent.Spec{Port: 8080, Health: "/healthz"}})
+			o := derive(tt.view, asked{release: 3, replicas: 1, spec: agent.Component{Port: 8080, Health: "/healthz"}})
 			if o.complete != tt.want.complete || o.step != tt.want.step || o.pulling != tt.want.pulling || !strings.Contains(o.message, tt.want.message) {
 				t.Errorf("complete %v, step %s, pulling %v, message %q", o.complete, o.step, o.pulling, o.message)
 			}
@@ -185,7 +185,7 @@ func TestDeriveOfSeveralInstances(t *testing.T) {
 		*v.deployment.Spec.Replicas = 3
 		return v
 	}
-	a := asked{release: 3, replicas: 3, spec: agent.Spec{Port: 8080}}
+	a := asked{release: 3, replicas: 3, spec: agent.Component{Port: 8080}}
 	if o := derive(three(aPod("3", ready), aPod("3", ready)), a); o.step != "ready" || o.message != "2 of 3 instances ready" || o.score != 2*rankReady {
 		t.Errorf("two of three: %+v", o)
 	}

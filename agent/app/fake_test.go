@@ -150,7 +150,10 @@ func (w *world) deploy(d agent.Deploy) agent.Release {
 	return r
 }
 
-func spec(image string) agent.Deploy { return agent.Deploy{Spec: agent.Spec{Image: image, Port: 8080}} }
+// spec deploys an image as the only component.
+func spec(image string) agent.Deploy {
+	return agent.Deploy{Change: []agent.Component{{Image: image, Port: 8080}}}
+}
 
 // deployed brings a release up to serving.
 func (w *world) deployed(d agent.Deploy) agent.Release {
@@ -165,7 +168,12 @@ func (w *world) deployed(d agent.Deploy) agent.Release {
 
 func (w *world) deployment() *appsv1.Deployment {
 	w.t.Helper()
-	d, err := w.set.AppsV1().Deployments(testNamespace).Get(w.t.Context(), "web-staging", metav1.GetOptions{})
+	return w.deploymentOf(agent.DefaultComponent)
+}
+
+func (w *world) deploymentOf(component string) *appsv1.Deployment {
+	w.t.Helper()
+	d, err := w.set.AppsV1().Deployments(testNamespace).Get(w.t.Context(), agent.ComponentName("web", agent.Staging, component), metav1.GetOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -175,9 +183,14 @@ func (w *world) deployment() *appsv1.Deployment {
 // shows fails unless the Deployment shows the release with so many replicas.
 func (w *world) shows(release, replicas int) {
 	w.t.Helper()
-	d := w.deployment()
+	w.showsOf(agent.DefaultComponent, release, replicas)
+}
+
+func (w *world) showsOf(component string, release, replicas int) {
+	w.t.Helper()
+	d := w.deploymentOf(component)
 	if releaseOf(d.Labels) != release || int(*d.Spec.Replicas) != replicas {
-		w.t.Fatalf("the Deployment shows release %d with %d replicas, want %d with %d", releaseOf(d.Labels), *d.Spec.Replicas, release, replicas)
+		w.t.Fatalf("the Deployment of %s shows release %d with %d replicas, want %d with %d", component, releaseOf(d.Labels), *d.Spec.Replicas, release, replicas)
 	}
 }
 
@@ -185,7 +198,12 @@ func (w *world) shows(release, replicas int) {
 // arrange it.
 func (w *world) pod(name string, change func(*corev1.Pod)) {
 	w.t.Helper()
-	d := w.deployment()
+	w.podOf(agent.DefaultComponent, name, change)
+}
+
+func (w *world) podOf(component, name string, change func(*corev1.Pod)) {
+	w.t.Helper()
+	d := w.deploymentOf(component)
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: testNamespace, Labels: d.Spec.Template.Labels},
 		Spec:       *d.Spec.Template.Spec.DeepCopy(),
@@ -219,7 +237,12 @@ func (w *world) dropPods() {
 // status sets what the Deployment controller would.
 func (w *world) status(change func(*appsv1.DeploymentStatus)) {
 	w.t.Helper()
-	d := w.deployment().DeepCopy()
+	w.statusOf(agent.DefaultComponent, change)
+}
+
+func (w *world) statusOf(component string, change func(*appsv1.DeploymentStatus)) {
+	w.t.Helper()
+	d := w.deploymentOf(component).DeepCopy()
 	change(&d.Status)
 	if _, err := w.set.AppsV1().Deployments(testNamespace).UpdateStatus(w.t.Context(), d, metav1.UpdateOptions{}); err != nil {
 		w.t.Fatal(err)
@@ -230,8 +253,13 @@ func (w *world) status(change func(*appsv1.DeploymentStatus)) {
 // rolledOut marks the Deployment as wholly rolled out.
 func (w *world) rolledOut() {
 	w.t.Helper()
-	n := *w.deployment().Spec.Replicas
-	w.status(func(s *appsv1.DeploymentStatus) {
+	w.rolledOutOf(agent.DefaultComponent)
+}
+
+func (w *world) rolledOutOf(component string) {
+	w.t.Helper()
+	n := *w.deploymentOf(component).Spec.Replicas
+	w.statusOf(component, func(s *appsv1.DeploymentStatus) {
 		*s = appsv1.DeploymentStatus{Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n, Conditions: []appsv1.DeploymentCondition{
 			{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"}}}
 	})
@@ -240,13 +268,30 @@ func (w *world) rolledOut() {
 // serve plays a rollout of the release to its good end.
 func (w *world) serve(release int) {
 	w.t.Helper()
-	replicas := int(*w.deployment().Spec.Replicas)
-	w.shows(release, replicas)
+	w.shows(release, int(*w.deployment().Spec.Replicas))
 	w.dropPods()
-	for i := range replicas {
-		w.pod(fmt.Sprintf("web-staging-%d-%d", release, i), ready)
+	w.serveOf(agent.DefaultComponent)
+}
+
+// serveOf plays the rollout of one component to its good end. Its old pods
+// are taken away first.
+func (w *world) serveOf(component string) {
+	w.t.Helper()
+	d := w.deploymentOf(component)
+	pods := w.set.CoreV1().Pods(testNamespace)
+	old, err := pods.List(w.t.Context(), metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	w.rolledOut()
+	for i := range old.Items {
+		if err := pods.Delete(w.t.Context(), old.Items[i].Name, metav1.DeleteOptions{}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for i := range int(*d.Spec.Replicas) {
+		w.podOf(component, fmt.Sprintf("%s-%d-%d", d.Name, releaseOf(d.Labels), i), ready)
+	}
+	w.rolledOutOf(component)
 }
 
 func ready(p *corev1.Pod) {

@@ -53,8 +53,7 @@ func TestA20TimeOfALine(t *testing.T) {
 func TestA20LogsOfAllInstancesAndOfAFailedRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		two := 2
-		w.deployed(agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 8080}, Replicas: &two})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Replicas: map[string]int{"app": 2}})
 		read := func(q agent.LogQuery) []agent.LogLine {
 			t.Helper()
 			var lines []agent.LogLine

@@ -18,7 +18,7 @@ import (
 func TestA10DeployIsRunningWhenRolledOutAndRouted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		r := w.deploy(agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 8080, Env: map[string]string{"KEY": "canary"}}})
+		r := w.deploy(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Env: map[string]string{"KEY": "canary"}})
 		if r.Number != 1 || r.Status != agent.ReleasePending || r.Spec.Env["KEY"] != agent.HiddenValue {
 			t.Errorf("accepted: %+v", r)
 		}
@@ -109,7 +109,7 @@ func TestA13RegistryAwayIsTriedForAWhile(t *testing.T) {
 func TestA14NoRoomIsPendingAndGoesOnByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.deploy(agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 8080, CPU: "2"}})
+		w.deploy(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080, CPU: "2"}}})
 		w.pod("web-staging-1-0", noRoom("0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."))
 		a := w.is(agent.AppPending, 0)
 		if !strings.Contains(a.Reason, "no node has 0.2 cores free") || strings.Contains(a.Reason, "preemption") {
@@ -329,8 +329,8 @@ func TestRestartOfTheAgentTouchesNoRunningApp(t *testing.T) {
 func TestA18RollbackIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.deployed(agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 8080, Env: map[string]string{"KEY": "first"}, Health: "/healthz"}})
-		w.deployed(agent.Deploy{Spec: agent.Spec{Image: "web:2", Port: 9090, Env: map[string]string{"KEY": "second", "MORE": "x"}, Health: "tcp"}})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080, Health: "/healthz"}}, Env: map[string]string{"KEY": "first"}})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:2", Port: 9090, Health: "tcp"}}, Env: map[string]string{"KEY": "second", "MORE": "x"}})
 		w.mu.Lock()
 		w.images["web:1"] = digestOf('f') // the tag moved
 		w.mu.Unlock()
@@ -338,7 +338,7 @@ func TestA18RollbackIsExact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Number != 3 || r.Kind != "rollback" || r.From != 1 || r.Digest != digestOf('a') {
+		if r.Number != 3 || r.Kind != "rollback" || r.From != 1 || r.Digests["app"] != digestOf('a') {
 			t.Errorf("accepted: %+v", r)
 		}
 		settle()
@@ -365,8 +365,8 @@ func TestA18DigestIsLearnedFromTheNode(t *testing.T) {
 		})
 		w.rolledOut()
 		w.is(agent.AppRunning, 1)
-		if r := w.release(1); r.Digest != digestOf('e') {
-			t.Errorf("digest %q", r.Digest)
+		if r := w.release(1); r.Digests["app"] != digestOf('e') {
+			t.Errorf("digests %v", r.Digests)
 		}
 		w.deployed(spec("web:1"))
 		if _, err := w.m.Rollback(t.Context(), "web", agent.Staging, 1, "owner"); err != nil {
@@ -413,7 +413,7 @@ func TestA19StopStartScaleRestart(t *testing.T) {
 			settle()
 			return a
 		}
-		if a := act(w.m.Scale(t.Context(), "web", agent.Staging, 3, "owner")); a.Status == agent.AppRunning || a.Replicas != 3 {
+		if a := act(w.m.Scale(t.Context(), "web", agent.Staging, "", 3, "owner")); a.Status == agent.AppRunning || a.Replicas != 3 {
 			t.Errorf("right after scaling: %s with %d", a.Status, a.Replicas)
 		}
 		w.shows(1, 3)
@@ -446,7 +446,7 @@ func TestA19StopStartScaleRestart(t *testing.T) {
 		w.is(agent.AppRunning, 1)
 
 		for _, replicas := range []int{0, -1, 21} {
-			if _, err := w.m.Scale(t.Context(), "web", agent.Staging, replicas, "owner"); err == nil {
+			if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "", replicas, "owner"); err == nil {
 				t.Errorf("scaled to %d", replicas)
 			}
 		}
@@ -476,8 +476,7 @@ func TestStopCancelsAReleaseOnItsWay(t *testing.T) {
 func TestA19DeleteListsWhatItRemovedAndANewAppBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		two := 2
-		w.deployed(agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 8080, Env: map[string]string{"A": "b"}}, Replicas: &two})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Env: map[string]string{"A": "b"}, Replicas: map[string]int{"app": 2}})
 		type result struct {
 			deletion agent.Deletion
 			err      error
@@ -521,7 +520,9 @@ func TestDeployRefusesBeforeAnythingIsMade(t *testing.T) {
 			change(&d)
 			return d
 		}
-		many := 1000
+		component := func(change func(*agent.Component)) agent.Deploy {
+			return with(func(d *agent.Deploy) { change(&d.Change[0]) })
+		}
 		tests := map[string]struct {
 			app  string
 			d    agent.Deploy
@@ -530,18 +531,18 @@ func TestDeployRefusesBeforeAnythingIsMade(t *testing.T) {
 			"name":      {"Web_", spec("web:1"), agent.CodeInvalid},
 			"image":     {"bad", spec("Not An Image"), agent.CodeInvalidImage},
 			"no image":  {"bad", spec(""), agent.CodeInvalidImage},
-			"port":      {"bad", with(func(d *agent.Deploy) { d.Port = 70000 }), agent.CodeInvalid},
+			"port":      {"bad", component(func(c *agent.Component) { c.Port = 70000 }), agent.CodeInvalid},
 			"env":       {"bad", with(func(d *agent.Deploy) { d.Env = map[string]string{"1X": "2"} }), agent.CodeInvalid},
 			"hidden":    {"bad", with(func(d *agent.Deploy) { d.Env = map[string]string{"X": agent.HiddenValue} }), agent.CodeInvalid},
-			"memory":    {"bad", with(func(d *agent.Deploy) { d.Memory = "lots" }), agent.CodeInvalid},
-			"bytes":     {"bad", with(func(d *agent.Deploy) { d.Memory = "256" }), agent.CodeInvalid},
-			"quota":     {"bad", with(func(d *agent.Deploy) { d.Memory = "900Gi" }), agent.CodeQuota},
-			"cpu quota": {"bad", with(func(d *agent.Deploy) { d.CPU = "5" }), agent.CodeQuota},
-			"host":      {"bad", with(func(d *agent.Deploy) { d.Host = "a b" }), agent.CodeInvalid},
-			"path":      {"bad", with(func(d *agent.Deploy) { d.Path = "relative" }), agent.CodeInvalid},
-			"health":    {"bad", with(func(d *agent.Deploy) { d.Health = "http://x" }), agent.CodeInvalid},
-			"replicas":  {"bad", with(func(d *agent.Deploy) { d.Replicas = &many }), agent.CodePlanLimit},
-			"command":   {"bad", with(func(d *agent.Deploy) { d.Command = []string{""} }), agent.CodeInvalid},
+			"memory":    {"bad", component(func(c *agent.Component) { c.Memory = "lots" }), agent.CodeInvalid},
+			"bytes":     {"bad", component(func(c *agent.Component) { c.Memory = "256" }), agent.CodeInvalid},
+			"quota":     {"bad", component(func(c *agent.Component) { c.Memory = "900Gi" }), agent.CodeQuota},
+			"cpu quota": {"bad", component(func(c *agent.Component) { c.CPU = "5" }), agent.CodeQuota},
+			"host":      {"bad", component(func(c *agent.Component) { c.Host = "a b" }), agent.CodeInvalid},
+			"path":      {"bad", component(func(c *agent.Component) { c.Path = "relative" }), agent.CodeInvalid},
+			"health":    {"bad", component(func(c *agent.Component) { c.Health = "http://x" }), agent.CodeInvalid},
+			"replicas":  {"bad", with(func(d *agent.Deploy) { d.Replicas = map[string]int{"app": 1000} }), agent.CodePlanLimit},
+			"command":   {"bad", component(func(c *agent.Component) { c.Command = []string{""} }), agent.CodeInvalid},
 		}
 		for name, tt := range tests {
 			if _, err := w.m.Deploy(t.Context(), tt.app, agent.Staging, tt.d, "owner"); agent.CodeOf(err) != tt.code {
@@ -552,7 +553,7 @@ func TestDeployRefusesBeforeAnythingIsMade(t *testing.T) {
 			t.Errorf("made: %v, %v", apps, err)
 		}
 		w.deployed(spec("web:1"))
-		taken := with(func(d *agent.Deploy) { d.Host = "web-staging.localhost" })
+		taken := component(func(c *agent.Component) { c.Host = "web-staging.localhost" })
 		if _, err := w.m.Deploy(t.Context(), "thief", agent.Staging, taken, "owner"); agent.CodeOf(err) != agent.CodeConflict {
 			t.Errorf("a host that is taken: %v", err)
 		}
@@ -568,15 +569,15 @@ func TestDeployRefusesBeforeAnythingIsMade(t *testing.T) {
 func TestDeployKeepsWhatIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.deployed(agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 8080, Env: map[string]string{"A": "1", "B": "2"}, Health: "/ok", Memory: "128Mi"}})
-		w.deployed(agent.Deploy{Spec: agent.Spec{Image: "web:2"}})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080, Health: "/ok", Memory: "128Mi"}}, Env: map[string]string{"A": "1", "B": "2"}})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:2"}}})
 		open, _, err := w.cfg.Store.OpenRelease(t.Context(), "web", agent.Staging, 2)
-		if err != nil || open.Spec.Port != 8080 || open.Spec.Health != "/ok" || open.Spec.Memory != "128Mi" || open.Spec.Env["B"] != "2" {
+		if c := open.Spec.Main(); err != nil || c.Port != 8080 || c.Health != "/ok" || c.Memory != "128Mi" || open.Spec.Env["B"] != "2" {
 			t.Errorf("release 2: %+v, %v", open.Spec, err)
 		}
-		w.deployed(agent.Deploy{Spec: agent.Spec{Env: map[string]string{"A": agent.HiddenValue, "C": "3"}}})
+		w.deployed(agent.Deploy{Env: map[string]string{"A": agent.HiddenValue, "C": "3"}})
 		open, _, err = w.cfg.Store.OpenRelease(t.Context(), "web", agent.Staging, 3)
-		if err != nil || open.Kind != "config" || open.Digest != digestOf('b') || len(open.Spec.Env) != 2 || open.Spec.Env["A"] != "1" {
+		if err != nil || open.Kind != "config" || open.Digests["app"] != digestOf('b') || len(open.Spec.Env) != 2 || open.Spec.Env["A"] != "1" {
 			t.Errorf("release 3: %+v, %v", open, err)
 		}
 	})
@@ -587,7 +588,7 @@ func TestOtherHostIsRoutedOnlyWhenReady(t *testing.T) {
 		w := newWorld(t)
 		w.deployed(spec("web:1"))
 		moved := spec("web:2")
-		moved.Host = "www.example.com"
+		moved.Change[0].Host = "www.example.com"
 		w.deploy(moved)
 		host := func() string {
 			i, err := w.set.NetworkingV1().Ingresses(testNamespace).Get(t.Context(), "web-staging", metav1.GetOptions{})

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
@@ -17,30 +18,52 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestObjectsAreAsInTheGoldenFiles(t *testing.T) {
-	release := func(n int, spec agent.Spec) store.AppRelease {
-		return store.AppRelease{Release: agent.Release{App: "web", Environment: agent.Staging, Number: n, Spec: spec}, Pull: "registry.hks.internal/web@" + digestOf('a')}
+	release := func(n int, env map[string]string, components ...agent.Component) store.AppRelease {
+		r := store.AppRelease{Release: agent.Release{App: "web", Environment: agent.Staging, Number: n, Spec: agent.Spec{Components: components, Env: env}}, Images: map[string]store.Image{}}
+		for i, c := range components {
+			r.Images[c.Name] = store.Image{Pull: "registry.hks.internal/" + c.Name + "@" + digestOf('a'+byte(i))}
+		}
+		return r
 	}
+	host := func(c agent.Component) string { return cmp.Or(c.Host, "web-staging.localhost") }
 	tests := map[string]desired{
 		"least": {
-			key: key{"web", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: "web-staging.localhost", replicas: 1, deadline: 2 * time.Minute,
-			release: release(1, agent.Spec{Image: "web:1", Port: 8080, CPU: defaultCPU, Memory: defaultMemory, Path: "/"}),
+			key: key{"web", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: host, replicas: map[string]int{"app": 1}, deadline: 2 * time.Minute,
+			release: release(1, nil, agent.Component{Name: "app", Image: "web:1", Port: 8080, CPU: defaultCPU, Memory: defaultMemory, Path: "/"}),
 		},
 		"most": {
-			key: key{"web", agent.Production}, namespace: testNamespace, podLevel: "baseline", host: "www.example.com", replicas: 3, deadline: time.Minute,
+			key: key{"web", agent.Production}, namespace: testNamespace, podLevel: "baseline", host: host, replicas: map[string]int{"app": 3}, deadline: time.Minute,
 			restartedAt: noon,
-			release: release(12, agent.Spec{Image: "web:1", Port: 3000, CPU: "2", Memory: "1Gi", Path: "/api", Health: "/healthz", Host: "www.example.com",
-				Command: []string{"/serve", "--fast"}, Env: map[string]string{"KEY": "value", "PORT": "3001"}}),
+			release: release(12, map[string]string{"KEY": "value", "PORT": "3001"}, agent.Component{Name: "app", Image: "web:1", Port: 3000, CPU: "2", Memory: "1Gi", Path: "/api",
+				Health: "/healthz", Host: "www.example.com", Command: []string{"/serve", "--fast"}}),
+		},
+		"fullstack": {
+			key: key{"shop", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: host, replicas: map[string]int{"api": 2, "web": 1, "worker": 1}, deadline: 2 * time.Minute,
+			release: release(4, map[string]string{"DATABASE_URL": "postgres://shop", "REGION": "north"},
+				agent.Component{Name: "api", Image: "api:4", Port: 8080, CPU: defaultCPU, Memory: defaultMemory, Path: "/api", Health: "/api/health",
+					Env: map[string]string{"LOG": "info"}, Secrets: []string{"DATABASE_URL"}, Release: []string{"./migrate", "up"}},
+				agent.Component{Name: "web", Image: "web:4", Port: 3000, CPU: defaultCPU, Memory: defaultMemory, Path: "/"},
+				agent.Component{Name: "worker", Image: "api:4", CPU: "250m", Memory: "128Mi", Command: []string{"./work"}, Secrets: []string{"DATABASE_URL"}}),
 		},
 	}
 	for name, d := range tests {
 		t.Run(name, func(t *testing.T) {
 			var all bytes.Buffer
-			objects := []any{d.service(), d.ingress(), d.deployment()}
+			objects := []any{d.ingress()}
 			if s := d.secret(); s != nil {
 				objects = append(objects, s)
 			}
-			if b := d.budget(); b != nil {
-				objects = append(objects, b)
+			for _, p := range d.parts() {
+				objects = append(objects, p.deployment())
+				if s := p.service(); s != nil {
+					objects = append(objects, s)
+				}
+				if b := p.budget(); b != nil {
+					objects = append(objects, b)
+				}
+				if len(p.component.Release) > 0 {
+					objects = append(objects, p.task())
+				}
 			}
 			for _, o := range objects {
 				text, err := yaml.Marshal(o)

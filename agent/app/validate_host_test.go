@@ -7,10 +7,10 @@ import (
 )
 
 func TestHostsOfTheApplianceAreRefused(t *testing.T) {
-	spec := agent.Spec{Image: "web:1", Port: 8080, CPU: "500m", Memory: "256Mi", Path: "/"}
+	c := agent.Component{Name: "app", Image: "web:1", Port: 8080, CPU: "500m", Memory: "256Mi", Path: "/"}
 	for host, want := range map[string]agent.Code{"": "", "www.example.com": "", "localhost": agent.CodeInvalid, "hks.example.com": agent.CodeInvalid} {
-		spec.Host = host
-		if err := validate(spec, []string{"localhost", "hks.example.com"}); agent.CodeOf(err) != want {
+		c.Host = host
+		if err := validate(key{"web", agent.Staging}, agent.Spec{Components: []agent.Component{c}}, []string{"localhost", "hks.example.com"}); agent.CodeOf(err) != want {
 			t.Errorf("host %q: %v, want code %q", host, err, want)
 		}
 	}

@@ -31,11 +31,11 @@ func openAppStore(t *testing.T) *Store {
 func newRelease(image string, env map[string]string) AppRelease {
 	return AppRelease{Release: agent.Release{
 		App: "web", Environment: agent.Staging, Kind: "deploy", By: "owner",
-		Spec: agent.Spec{Image: image, Port: 8080, Env: env},
+		Spec: agent.Spec{Components: []agent.Component{{Name: agent.DefaultComponent, Image: image, Port: 8080}}, Env: env},
 	}}
 }
 
-func addRelease(t *testing.T, s *Store, r AppRelease, replicas *int) AppRelease {
+func addRelease(t *testing.T, s *Store, r AppRelease, replicas map[string]int) AppRelease {
 	t.Helper()
 	added, _, err := s.AddRelease(t.Context(), r, replicas)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestA18ReleaseComesBackWithItsEnvironment(t *testing.T) {
 	if added.Number != 1 || added.Status != agent.ReleasePending || added.Spec.Env["KEY"] != agent.HiddenValue {
 		t.Errorf("accepted %+v", added)
 	}
-	if err := s.PinRelease(t.Context(), "web", agent.Staging, 1, "registry.hks.internal/web@sha256:aa", "sha256:aa"); err != nil {
+	if err := s.PinImage(t.Context(), "web", agent.Staging, 1, "app", Image{Pull: "registry.hks.internal/web@sha256:aa", Digest: "sha256:aa"}); err != nil {
 		t.Fatal(err)
 	}
 	open, ok, err := s.OpenRelease(t.Context(), "web", agent.Staging, 1)
@@ -68,8 +68,8 @@ func TestA18ReleaseComesBackWithItsEnvironment(t *testing.T) {
 	if open.Spec.Env["KEY"] != "canary-value" || len(open.Spec.Env) != 2 {
 		t.Errorf("environment came back as %v", open.Spec.Env)
 	}
-	if open.Pull != "registry.hks.internal/web@sha256:aa" || open.Digest != "sha256:aa" {
-		t.Errorf("image came back as %q, %q", open.Pull, open.Digest)
+	if open.Images["app"] != (Image{Pull: "registry.hks.internal/web@sha256:aa", Digest: "sha256:aa"}) || open.Digests["app"] != "sha256:aa" {
+		t.Errorf("image came back as %v, %v", open.Images, open.Digests)
 	}
 	shown, _, err := s.Release(t.Context(), "web", agent.Staging, 1)
 	if err != nil {
@@ -119,7 +119,7 @@ func TestA13FailedReleaseLeavesTheServingOne(t *testing.T) {
 		t.Fatalf("%d apps, %v", len(states), err)
 	}
 	state := states[0]
-	if state.Serving != 1 || state.Current.Spec.Image != "web:1" || state.Newest.Number != 2 || state.Newest.Failure.Message != "it crashed" {
+	if state.Serving != 1 || state.Current.Spec.Main().Image != "web:1" || state.Newest.Number != 2 || state.Newest.Failure.Message != "it crashed" {
 		t.Errorf("state %+v", state)
 	}
 	if state.Newest.Failure.Logs != nil {
@@ -150,15 +150,14 @@ func TestOldReleasesGoButNeverTheServingOne(t *testing.T) {
 
 func TestA19DesiredState(t *testing.T) {
 	s := openAppStore(t)
-	three := 3
-	addRelease(t, s, newRelease("web:1", nil), &three)
+	addRelease(t, s, newRelease("web:1", nil), map[string]int{"app": 3})
 	if cancelled, err := s.StopApp(t.Context(), "web", agent.Staging); err != nil || len(cancelled) != 1 {
 		t.Fatalf("stop cancelled %v, %v", cancelled, err)
 	}
 	expect := func(desired string, replicas int) {
 		t.Helper()
 		state, ok, err := s.App(t.Context(), "web", agent.Staging)
-		if err != nil || !ok || state.Desired != desired || state.Replicas != replicas {
+		if err != nil || !ok || state.Desired != desired || state.Replicas("app") != replicas {
 			t.Fatalf("want %s with %d: got %+v, %v, %v", desired, replicas, state.App, ok, err)
 		}
 	}
@@ -166,7 +165,7 @@ func TestA19DesiredState(t *testing.T) {
 	if err := s.StartApp(t.Context(), "web", agent.Staging); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ScaleApp(t.Context(), "web", agent.Staging, 2); err != nil {
+	if err := s.ScaleApp(t.Context(), "web", agent.Staging, map[string]int{"app": 2}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.RestartApp(t.Context(), "web", agent.Staging); err != nil {
@@ -179,7 +178,7 @@ func TestA19DesiredState(t *testing.T) {
 	expect(DesiredDeleted, 2)
 	for what, err := range map[string]error{
 		"start": s.StartApp(t.Context(), "web", agent.Staging),
-		"scale": s.ScaleApp(t.Context(), "web", agent.Staging, 4),
+		"scale": s.ScaleApp(t.Context(), "web", agent.Staging, map[string]int{"app": 4}),
 		"deploy": func() error {
 			_, _, err := s.AddRelease(t.Context(), newRelease("web:2", nil), nil)
 			return err
