@@ -139,6 +139,8 @@ func (m *Manager) Promote(ctx context.Context, app string, from, to agent.Enviro
 	switch {
 	case target == k:
 		return agent.Release{}, refuse("to", to, "an app can't be promoted to where it is", "name two environments: --from staging --to production")
+	case state.Serving == 0 && !state.Newest.Status.Done():
+		return agent.Release{}, agent.Errorf(agent.CodeConflict, "wait until it serves: "+k.command("app show"), "release %d of %s is still on its way, so there is nothing to promote", state.Newest.Number, k.subject())
 	case state.Serving == 0:
 		return agent.Release{}, neverServed(k, state)
 	}
@@ -281,8 +283,12 @@ func (m *Manager) cancelled(ctx context.Context, k key, numbers []int, why strin
 	}
 }
 
-// checkRoutes refuses a host and path that another app has already.
+// checkRoutes refuses a host and path that another component or another app has
+// already.
 func (m *Manager) checkRoutes(ctx context.Context, k key, spec agent.Spec) error {
+	if err := m.sameRoutes(k, spec); err != nil {
+		return err
+	}
 	states, err := m.cfg.Store.Apps(ctx)
 	if err != nil {
 		return err
@@ -305,6 +311,23 @@ func (m *Manager) checkRoutes(ctx context.Context, k key, spec agent.Spec) error
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// sameRoutes refuses two components with one route, whether the default host is
+// named or left out.
+func (m *Manager) sameRoutes(k key, spec agent.Spec) error {
+	taken := map[route]string{}
+	for _, c := range spec.Components {
+		if c.Path == "" {
+			continue
+		}
+		at := route{m.host(k, c), slash(c.Path)}
+		if other, ok := taken[at]; ok {
+			return refuse("path", c.Path, fmt.Sprintf("the components %s and %s have the same route %s%s", other, c.Name, at.host, at.path), "give one of them another path")
+		}
+		taken[at] = c.Name
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func complete(d agent.Deploy, newest agent.Spec) (spec agent.Spec, kept []string
 		return agent.Spec{}, nil, refuse("components", nil, "the app has no component yet", "give it an image: hks deploy --image IMAGE --port PORT")
 	}
 	for i := range spec.Components {
-		withDefaults(&spec.Components[i], len(spec.Components) == 1 && d.Components == nil)
+		withDefaults(&spec.Components[i], len(spec.Components) == 1 && d.Components == nil && len(newest.Components) == 0)
 	}
 	slices.SortFunc(spec.Components, func(a, b agent.Component) int { return cmp.Compare(a.Name, b.Name) })
 	return spec, kept, nil
@@ -91,8 +91,9 @@ func laid(given, is agent.Component) agent.Component {
 	return given
 }
 
-// withDefaults fills in what nobody said. The only component of an app without
-// a file is reached from outside; a file says itself which are.
+// withDefaults fills in what nobody said. The only component of an app that
+// begins without a file is reached from outside; a file says itself which are,
+// and a later change does not open what it kept inside.
 func withDefaults(c *agent.Component, only bool) {
 	c.CPU = cmp.Or(c.CPU, defaultCPU)
 	c.Memory = cmp.Or(c.Memory, defaultMemory)

@@ -265,8 +265,9 @@ func (p part) env() []*coreac.EnvVarApplyConfiguration {
 		env[portVariable] = coreac.EnvVar().WithName(portVariable).WithValue(strconv.Itoa(p.component.Port))
 	}
 	for name, value := range p.component.Env {
-		// Kubernetes expands $(NAME) in values given in the clear.
-		env[name] = coreac.EnvVar().WithName(name).WithValue(strings.ReplaceAll(value, "$(", "$$("))
+		// Kubernetes expands $(NAME) in values given in the clear, and reads $$
+		// as $.
+		env[name] = coreac.EnvVar().WithName(name).WithValue(strings.ReplaceAll(value, "$", "$$"))
 	}
 	for name := range p.release.Spec.Env {
 		if !asked[name] || slices.Contains(p.component.Secrets, name) {

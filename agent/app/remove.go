@@ -175,5 +175,10 @@ func (w *worker) left(ctx context.Context, namespace string) (bool, error) {
 	if err != nil {
 		return true, kube.Explain(doingRemove, err)
 	}
-	return len(deployments.Items)+len(pods.Items) > 0, nil
+	// A new app of this name would take a Job left over for its own.
+	jobs, err := set.BatchV1().Jobs(namespace).List(ctx, options)
+	if err != nil {
+		return true, kube.Explain(doingRemove, err)
+	}
+	return len(deployments.Items)+len(pods.Items)+len(jobs.Items) > 0, nil
 }

@@ -38,7 +38,6 @@ func validate(k key, spec agent.Spec, reserved []string) error {
 	if len(spec.Components) > maxComponents {
 		return refuse("components", len(spec.Components), fmt.Sprintf("%d components are too many", len(spec.Components)), fmt.Sprintf("keep to %d", maxComponents))
 	}
-	routes := map[route]string{}
 	for i, c := range spec.Components {
 		if err := validateComponent(k, c, reserved); err != nil {
 			return err
@@ -51,14 +50,6 @@ func validate(k key, spec agent.Spec, reserved []string) error {
 				return refuse("secrets", name, fmt.Sprintf("%s needs the secret %s, which is not set", c.Name, name), k.command("secret set")+" "+name+" sets it; for a new app give it with the deploy: hks deploy --env-file FILE")
 			}
 		}
-		if c.Path == "" {
-			continue
-		}
-		at := route{c.Host, slash(c.Path)}
-		if other, taken := routes[at]; taken {
-			return refuse("path", c.Path, fmt.Sprintf("the components %s and %s have the same route %s", other, c.Name, at.path), "give one of them another path")
-		}
-		routes[at] = c.Name
 	}
 	return validateEnv(spec.Env)
 }
@@ -101,8 +92,11 @@ func validateComponentName(k key, name string) error {
 	if err := agent.ValidateName("component", name); err != nil {
 		return err
 	}
-	if _, err := agent.ParseEnvironment(name); err == nil {
-		return refuse("component", name, fmt.Sprintf("a component can't be called %s, which is an environment", name), "give it another name")
+	for _, env := range []agent.Environment{agent.Staging, agent.Production} {
+		// Objects of the component a-staging of web would be those of the app web-staging-a.
+		if name == string(env) || strings.HasSuffix(name, "-"+string(env)) {
+			return refuse("component", name, fmt.Sprintf("a component can't be called %s, since %s is an environment", name, env), "give it another name")
+		}
 	}
 	if name != agent.DefaultComponent && len(k.app)+len(name) > maxNames {
 		return refuse("component", name, fmt.Sprintf("the names %s and %s are too long together", k.app, name), fmt.Sprintf("keep to %d characters in all", maxNames))

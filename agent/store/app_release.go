@@ -51,14 +51,7 @@ func (r *releaseRow) release() (AppRelease, error) {
 	if err := json.Unmarshal([]byte(r.images), &r.Images); err != nil {
 		return AppRelease{}, fmt.Errorf("reading the images of release %d of %s: %w", r.Number, r.App, err)
 	}
-	for component, image := range r.Images {
-		if image.Digest != "" {
-			if r.Digests == nil {
-				r.Digests = make(map[string]string, len(r.Images))
-			}
-			r.Digests[component] = image.Digest
-		}
-	}
+	r.Digests = digestsOf(r.Images)
 	if r.failure != "" {
 		r.Failure = new(agent.Failure)
 		if err := json.Unmarshal([]byte(r.failure), r.Failure); err != nil {
@@ -67,6 +60,20 @@ func (r *releaseRow) release() (AppRelease, error) {
 	}
 	r.CreatedAt, r.FinishedAt = fromMillis(r.created), fromMillis(r.finished)
 	return r.AppRelease, nil
+}
+
+// digestsOf are the digests that are known of images; nil when none is.
+func digestsOf(images map[string]Image) map[string]string {
+	var digests map[string]string
+	for component, image := range images {
+		if image.Digest != "" {
+			if digests == nil {
+				digests = make(map[string]string, len(images))
+			}
+			digests[component] = image.Digest
+		}
+	}
+	return digests
 }
 
 // AddRelease accepts a release: it gets the next number and status pending,
@@ -100,7 +107,7 @@ func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas map[strin
 		}
 		return s.insertRelease(ctx, tx, r)
 	})
-	r.Spec.Env = hidden(r.Spec.Env)
+	r.Spec.Env, r.Digests = hidden(r.Spec.Env), digestsOf(r.Images)
 	return r, cancelled, err
 }
 
