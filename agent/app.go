@@ -111,6 +111,15 @@ type Deploy struct {
 	Replicas   map[string]int    `json:"replicas,omitempty"`   // by component; missing: as it is, 1 for a new one
 }
 
+// Change is one difference between two configurations. An empty From or To
+// means that there is nothing on that side.
+type Change struct {
+	Component string `json:"component,omitempty"` // empty: of the app as a whole
+	Field     string `json:"field"`               // such as image, path, env NAME
+	From      string `json:"from"`
+	To        string `json:"to"`
+}
+
 // ReleaseStatus is where a release is in its life.
 type ReleaseStatus string
 

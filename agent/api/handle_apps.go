@@ -72,7 +72,8 @@ func (s *Server) postScale(c *gin.Context) error {
 		return err
 	}
 	var in struct {
-		Replicas *int `json:"replicas"`
+		Component string `json:"component"` // may be left out where there is one only
+		Replicas  *int   `json:"replicas"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
@@ -83,7 +84,7 @@ func (s *Server) postScale(c *gin.Context) error {
 			Fix: "give a number from 0, within the workspace's quota", Details: map[string]any{"field": "replicas"},
 		}
 	}
-	app, err := s.cfg.Apps.Scale(c.Request.Context(), name, env, *in.Replicas, identityOf(c).Name)
+	app, err := s.cfg.Apps.Scale(c.Request.Context(), name, env, in.Component, *in.Replicas, identityOf(c).Name)
 	if err != nil {
 		return err
 	}
@@ -120,6 +121,11 @@ func logQuery(c *gin.Context) (agent.LogQuery, error) {
 	}
 	if query.Tail, err = queryInt(c, "tail", 0, 0, maxTail); err != nil {
 		return query, err
+	}
+	if query.Component = c.Query("component"); query.Component != "" {
+		if err := agent.ValidateName("component", query.Component); err != nil {
+			return query, err
+		}
 	}
 	query.Since, err = queryDuration(c, "since", 0, maxLogAge)
 	return query, err

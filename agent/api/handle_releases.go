@@ -94,3 +94,40 @@ func (s *Server) postRollback(c *gin.Context) error {
 	}
 	return answer(c, http.StatusAccepted, release)
 }
+
+// postPromote makes a release of the app in the path's environment from what
+// serves in another.
+func (s *Server) postPromote(c *gin.Context) error {
+	name, env, err := target(c)
+	if err != nil {
+		return err
+	}
+	var in struct {
+		From agent.Environment `json:"from"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	release, err := s.cfg.Apps.Promote(c.Request.Context(), name, in.From, env, identityOf(c).Name)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusAccepted, release)
+}
+
+// postDiff tells what a deploy would change; it changes nothing.
+func (s *Server) postDiff(c *gin.Context) error {
+	name, env, err := target(c)
+	if err != nil {
+		return err
+	}
+	var in agent.Deploy
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	changes, err := s.cfg.Apps.Diff(c.Request.Context(), name, env, in)
+	if err != nil {
+		return err
+	}
+	return answerList(c, http.StatusOK, changes)
+}

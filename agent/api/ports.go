@@ -79,6 +79,8 @@ type AppReleases interface {
 	Release(ctx context.Context, app string, env agent.Environment, number int) (agent.Release, error)
 	Progress(ctx context.Context, app string, env agent.Environment, number int) iter.Seq2[agent.Progress, error]
 	Rollback(ctx context.Context, app string, env agent.Environment, number int, by string) (agent.Release, error)
+	Promote(ctx context.Context, app string, from, to agent.Environment, by string) (agent.Release, error)
+	Diff(ctx context.Context, app string, env agent.Environment, deploy agent.Deploy) ([]agent.Change, error)
 }
 
 // AppActions changes how an application runs, without a new release.
@@ -86,7 +88,7 @@ type AppActions interface {
 	RestartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
 	StopApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
 	StartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
-	Scale(ctx context.Context, app string, env agent.Environment, replicas int, by string) (agent.App, error)
+	Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int, by string) (agent.App, error)
 }
 
 // AppLogs reads what instances print. The sequence ends with ctx.

@@ -71,16 +71,34 @@ func (c *Client) Rollback(ctx context.Context, app string, env agent.Environment
 	return r, err
 }
 
+// Promote makes a release in the environment to from what serves in from.
+func (c *Client) Promote(ctx context.Context, app string, from, to agent.Environment) (agent.Release, error) {
+	var r agent.Release
+	err := c.call(ctx, http.MethodPost, appPath(app, to, "/promote"), struct {
+		From agent.Environment `json:"from"`
+	}{from}, &r)
+	return r, err
+}
+
+// Diff tells what a deploy would change, and changes nothing.
+func (c *Client) Diff(ctx context.Context, app string, env agent.Environment, d agent.Deploy) ([]agent.Change, error) {
+	var changes []agent.Change
+	err := c.call(ctx, http.MethodPost, appPath(app, env, "/diff"), d, &changes)
+	return changes, err
+}
+
 // Restart replaces the instances one by one.
 func (c *Client) Restart(ctx context.Context, app string, env agent.Environment) (agent.App, error) {
 	return c.act(ctx, app, env, "/restart", nil)
 }
 
-// Scale changes the number of instances.
-func (c *Client) Scale(ctx context.Context, app string, env agent.Environment, replicas int) (agent.App, error) {
+// Scale changes the number of instances of a component, which needs no name
+// where it is the only one.
+func (c *Client) Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int) (agent.App, error) {
 	return c.act(ctx, app, env, "/scale", struct {
-		Replicas int `json:"replicas"`
-	}{replicas})
+		Component string `json:"component,omitempty"`
+		Replicas  int    `json:"replicas"`
+	}{component, replicas})
 }
 
 // Stop takes the instances away and keeps the rest.

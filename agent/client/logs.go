@@ -53,6 +53,9 @@ func (c *Client) Logs(ctx context.Context, app string, env agent.Environment, q 
 
 func logValues(q agent.LogQuery) url.Values {
 	v := url.Values{}
+	if q.Component != "" {
+		v.Set("component", q.Component)
+	}
 	if q.Follow {
 		v.Set("follow", "true")
 	}

@@ -71,11 +71,26 @@ func (o *appShowOptions) show(ref appRef, app agent.App) error {
 	if err := f.write(o.screen.out, style); err != nil {
 		return err
 	}
+	if len(app.Components) > 1 {
+		o.screen.print("")
+		if err := o.showComponents(app.Components); err != nil {
+			return err
+		}
+	}
 	if len(app.Instances) == 0 {
 		return nil
 	}
 	o.screen.print("")
 	return o.showInstances(app.Instances)
+}
+
+// showComponents prints what an application is made of.
+func (s *session) showComponents(components []agent.ComponentState) error {
+	t := newTable("COMPONENT", "READY", "IMAGE", "CPU", "MEMORY", "URL")
+	for _, c := range components {
+		t.row(c.Name, fmt.Sprintf("%d of %d", c.Ready, c.Replicas), c.Image, cpuText(c.Usage), memoryText(c.Usage), c.URL)
+	}
+	return t.write(s.screen.out, s.screen.style)
 }
 
 // showInstances prints the pods of an application.

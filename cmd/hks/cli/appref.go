@@ -121,7 +121,7 @@ func (s *session) releaseNumbers(ctx context.Context, arg, environment string) [
 	}
 	numbers := make([]string, 0, len(releases))
 	for _, r := range releases {
-		numbers = append(numbers, fmt.Sprintf("%d\t%s, %s, %s", r.Number, r.Spec.Image, r.Status, ago(s.now(), r.CreatedAt)))
+		numbers = append(numbers, fmt.Sprintf("%d\t%s, %s, %s", r.Number, imagesText(r.Spec), r.Status, ago(s.now(), r.CreatedAt)))
 	}
 	return numbers
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +17,7 @@ type deployOptions struct {
 	*session
 	name        string
 	environment string
-	spec        agent.Spec
+	spec        agent.Component // what to set; empty fields stay as they are
 	env         envOptions
 	replicas    int
 	noWait      bool
@@ -65,6 +67,7 @@ func (o *deployOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "the application")
 	environmentFlag(cmd, &o.environment)
+	f.StringVar(&o.spec.Name, "component", "", "the component to change (default: the only one)")
 	f.StringVar(&o.spec.Image, "image", "", "image to run, such as web:1 or ghcr.io/me/web:1")
 	f.IntVar(&o.spec.Port, "port", 0, "the port that the container listens on")
 	f.StringArrayVar(&o.env.pairs, "env", nil, "set a variable, KEY=VALUE (repeat for more)")
@@ -125,7 +128,7 @@ func (o *deployOptions) run(ctx context.Context) error {
 			return o.accepted(ref, r)
 		}
 		if !o.json {
-			o.screen.note("%s: release %d (%s)", ref, r.Number, clean(r.Spec.Image))
+			o.screen.note("%s: release %d (%s)", ref, r.Number, imagesText(r.Spec))
 		}
 		return o.watchRelease(ctx, c, ref, r.Number, o.timeout)
 	})
@@ -166,11 +169,13 @@ func (o *deployOptions) check() error {
 // the latest release, which is read here only when it takes part: for the
 // names of variables, and for an image or a port that was not given.
 func (o *deployOptions) request(ctx context.Context, c *client.Client, ref appRef, env map[string]string) (agent.Deploy, error) {
-	d := agent.Deploy{Spec: o.spec}
-	if o.given("replicas") {
-		d.Replicas = &o.replicas
+	var d agent.Deploy
+	if o.changesComponent() {
+		d.Change = []agent.Component{o.spec}
 	}
-	if env == nil && len(o.env.unset) == 0 && d.Image != "" && d.Port != 0 {
+	full := o.spec.Image != "" && o.spec.Port != 0
+	if full && env == nil && len(o.env.unset) == 0 && (!o.given("replicas") || o.spec.Name != "") {
+		o.scale(&d, o.spec.Name)
 		return d, nil
 	}
 	var latest agent.Spec
@@ -182,12 +187,48 @@ func (o *deployOptions) request(ctx context.Context, c *client.Client, ref appRe
 		latest = releases[0].Spec
 	}
 	d.Env = o.env.merge(latest.Env, env)
-	d.Image, d.Port = cmp.Or(d.Image, latest.Image), cmp.Or(d.Port, latest.Port)
+	o.scale(&d, cmp.Or(o.spec.Name, onlyComponent(latest)))
+	was, known := latest.Component(cmp.Or(o.spec.Name, onlyComponent(latest)))
 	switch {
-	case d.Image == "":
+	case known || len(latest.Components) > 0 && o.spec.Name == "":
+	case o.spec.Image == "":
 		return d, usagef("name it: --image web:1, after hks image load, or an image of any registry", "%s is new, so it needs an image", ref)
-	case d.Port == 0:
+	case o.spec.Port == 0 && was.Port == 0 && o.spec.Name == "":
 		return d, usagef("give the port that the container listens on: --port 8080", "%s is new, so it needs a port", ref)
 	}
 	return d, nil
+}
+
+// changesComponent tells whether anything of a component was given.
+func (o *deployOptions) changesComponent() bool {
+	return slices.ContainsFunc([]string{"image", "port", "cpu", "memory", "host", "path", "health", "command"}, o.given) || o.spec.Command != nil
+}
+
+func (o *deployOptions) scale(d *agent.Deploy, component string) {
+	if o.given("replicas") {
+		d.Replicas = map[string]int{component: o.replicas}
+	}
+}
+
+// onlyComponent is the name of the component of an app that has one only, or
+// none yet; empty when it has several.
+func onlyComponent(spec agent.Spec) string {
+	switch len(spec.Components) {
+	case 0:
+		return agent.DefaultComponent
+	case 1:
+		return spec.Components[0].Name
+	}
+	return ""
+}
+
+// imagesText lists the images of a release.
+func imagesText(spec agent.Spec) string {
+	var images []string
+	for _, c := range spec.Components {
+		if image := clean(c.Image); !slices.Contains(images, image) {
+			images = append(images, image)
+		}
+	}
+	return strings.Join(images, ", ")
 }

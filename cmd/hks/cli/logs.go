@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ type logsOptions struct {
 	environment string
 	query       agent.LogQuery
 	timestamps  bool
+	grep        string
+	pattern     *regexp.Regexp // of grep; nil: all lines
 	order       map[string]int // instances in the order they were seen
 }
 
@@ -36,6 +39,8 @@ func newLogsCommand(s *session) *cobra.Command {
 		},
 	}
 	environmentFlag(cmd, &o.environment)
+	cmd.Flags().StringVar(&o.query.Component, "component", "", "only of this component")
+	cmd.Flags().StringVar(&o.grep, "grep", "", "only lines that match this regular expression")
 	cmd.Flags().BoolVarP(&o.query.Follow, "follow", "f", false, "go on with new lines as they come")
 	cmd.Flags().BoolVarP(&o.query.Previous, "previous", "p", false, "of the container before the last restart")
 	cmd.Flags().IntVarP(&o.query.Tail, "tail", "n", 200, "how many of the last lines of each instance")
@@ -57,6 +62,11 @@ func (o *logsOptions) run(ctx context.Context) error {
 	case o.query.Follow && o.query.Previous:
 		return usagef("leave one of them out", "--follow and --previous exclude each other: a container that ended writes no more")
 	}
+	if o.grep != "" {
+		if o.pattern, err = regexp.Compile(o.grep); err != nil {
+			return usagef("write it in RE2 syntax, such as 'error|warn'", "--grep is not a regular expression: %w", err)
+		}
+	}
 	return o.call(ctx, func(ctx context.Context, c *client.Client) error {
 		app, err := c.App(ctx, ref.name, ref.env)
 		if err != nil {
@@ -73,10 +83,13 @@ func (o *logsOptions) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			seen = true
+			if o.pattern != nil && !o.pattern.MatchString(line.Text) {
+				continue
+			}
 			if err := o.show(line); err != nil {
 				return err
 			}
-			seen = true
 		}
 		if !seen && !o.json {
 			o.screen.note("%s wrote nothing; what became of its releases: hks releases %s", ref, ref.arg())

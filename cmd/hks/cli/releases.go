@@ -96,10 +96,27 @@ func (o *releasesOptions) all(ctx context.Context, c *client.Client, ref appRef)
 		if r.Failure != nil {
 			why = firstLine(r.Failure.Message)
 		}
-		t.row(strconv.Itoa(r.Number), o.screen.style.status(string(r.Status)), kindText(r), r.Spec.Image,
-			shortDigest(r.Digest), r.By, ago(o.now(), r.CreatedAt), why)
+		t.row(strconv.Itoa(r.Number), o.screen.style.status(string(r.Status)), kindText(r), imagesText(r.Spec),
+			shortDigest(r.Digests[r.Spec.Main().Name]), r.By, ago(o.now(), r.CreatedAt), why)
 	}
 	return t.write(o.screen.out, o.screen.style)
+}
+
+func addComponent(f *facts, c agent.Component, digest string) {
+	f.add("Image", c.Image)
+	f.add("Digest", digest)
+	if c.Port != 0 {
+		f.add("Port", strconv.Itoa(c.Port))
+	}
+	f.add("Host", c.Host)
+	f.add("Path", c.Path)
+	f.add("Health", c.Health)
+	f.add("CPU", c.CPU)
+	f.add("Memory", c.Memory)
+	f.add("Command", strings.Join(c.Command, " "))
+	f.add("Release", strings.Join(c.Release, " "))
+	f.add("Secrets", strings.Join(c.Secrets, ", "))
+	f.add("Variables", strings.Join(slices.Sorted(maps.Keys(c.Env)), "\n"))
 }
 
 func kindText(r agent.Release) string {
@@ -120,15 +137,12 @@ func (o *releasesOptions) show(ref appRef, r agent.Release) error {
 	if !r.FinishedAt.IsZero() {
 		f.add("Took", r.FinishedAt.Sub(r.CreatedAt).Round(100*time.Millisecond).String())
 	}
-	f.add("Image", r.Spec.Image)
-	f.add("Digest", r.Digest)
-	f.add("Port", strconv.Itoa(r.Spec.Port))
-	f.add("Host", r.Spec.Host)
-	f.add("Path", r.Spec.Path)
-	f.add("Health", r.Spec.Health)
-	f.add("CPU", r.Spec.CPU)
-	f.add("Memory", r.Spec.Memory)
-	f.add("Command", strings.Join(r.Spec.Command, " "))
+	for _, c := range r.Spec.Components {
+		if len(r.Spec.Components) > 1 {
+			f.add("Component", style.bold(c.Name))
+		}
+		addComponent(&f, c, r.Digests[c.Name])
+	}
 	f.add("Env", strings.Join(slices.Sorted(maps.Keys(r.Spec.Env)), "\n"))
 	if r.Failure != nil {
 		f.add("Failure", style.red(clean(r.Failure.Message)))

@@ -60,7 +60,7 @@ func (o *rollbackOptions) run(ctx context.Context) error {
 			return o.accepted(ref, r)
 		}
 		if !o.json {
-			o.screen.note("%s: release %d brings back release %d (%s)", ref, r.Number, r.From, clean(r.Spec.Image))
+			o.screen.note("%s: release %d brings back release %d (%s)", ref, r.Number, r.From, imagesText(r.Spec))
 		}
 		return o.watchRelease(ctx, c, ref, r.Number, o.timeout)
 	})
