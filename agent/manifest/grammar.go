@@ -125,16 +125,20 @@ func (d *document) read(r *reader, at place, n *yaml.Node) {
 
 func (c *components) read(r *reader, at place, n *yaml.Node) {
 	c.place, c.byName = at, map[string]*componentBlock{}
+	count := 0
 	r.entries(at, n, func(name string, keyAt place, n *yaml.Node) {
+		if count++; count > maxComponents {
+			return // what is compared with each other stays few
+		}
 		block := &componentBlock{}
 		block.read(r, keyAt, n)
 		c.byName[name] = block
 	})
-	if n.Kind == yaml.MappingNode && len(c.byName) == 0 {
-		r.add(at, "", "it is empty, at least one component belongs here")
-	}
-	if len(c.byName) > maxComponents {
-		r.add(at, "split the app in two", "%d components are too many, %d are allowed", len(c.byName), maxComponents)
+	switch {
+	case n.Kind == yaml.MappingNode && len(n.Content) == 0:
+		r.add(at, "name at least one component", "it is empty, at least one component belongs here")
+	case count > maxComponents:
+		r.add(at, "split the app in two", "%d components are too many, %d are allowed", count, maxComponents)
 	}
 }
 
