@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -146,12 +147,16 @@ func join(path, key string) string {
 }
 
 // shown is a text of the file for messages: short and on one line.
-func shown(text string) string {
-	if len(text) > maxShown {
-		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
+func shown(text string) string { return oneLine(text, maxShown) }
+
+// oneLine cuts a text to so many bytes and keeps it from leaving its line, on
+// a terminal and in a comment of YAML.
+func oneLine(text string, bytes int) string {
+	if len(text) > bytes {
+		text = strings.ToValidUTF8(text[:bytes], "") + "…"
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' {
 			return '?'
 		}
 		return r
