@@ -78,7 +78,9 @@ func detectNode(f folder) (*Detection, error) {
 	d.found("package.json: a Node.js package")
 	d.packageManager(f, &p)
 	if engines, ok := p.Engines.(map[string]any); ok {
-		d.Version, _ = engines["node"].(string)
+		if version, ok := engines["node"].(string); ok {
+			d.Version = oneLine(version, maxShown)
+		}
 	}
 	if p.script("build") != "" {
 		d.BuildScript = "build"
@@ -196,7 +198,7 @@ func (d *Detection) started(f folder, p *packageJSON) {
 		d.found("package.json: %s script %q", name, script)
 		words, err := split(script)
 		switch {
-		case err == nil && len(words) > 1 && words[0] == "node":
+		case err == nil && len(words) > 1 && len(words) <= maxCommandWords && words[0] == "node":
 			d.StartCommand = words // without npm in between, which keeps signals to itself
 		case name == "start":
 			d.StartCommand = []string{d.PackageManager, "start"}

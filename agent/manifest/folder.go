@@ -2,8 +2,6 @@ package manifest
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -43,25 +41,32 @@ func (f folder) first(names ...string) string {
 
 // read returns a file's text; ok is false when it is not there.
 func (f folder) read(name string) (text string, ok bool, err error) {
+	data, ok, err := f.readUpTo(name, maxFileBytes+1)
+	if len(data) > maxFileBytes {
+		return "", false, agent.Errorf(agent.CodeInvalid, "make it smaller, or write "+FileName+" yourself", "%s has more than %d bytes", name, maxFileBytes)
+	}
+	return strings.TrimPrefix(string(data), "\ufeff"), ok, err
+}
+
+// readUpTo returns the first bytes of a file; ok is false when it is not there.
+func (f folder) readUpTo(name string, bytes int64) (data []byte, ok bool, err error) {
 	if !f.has(name) {
-		return "", false, nil
+		return nil, false, nil
 	}
 	file, err := f.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", false, nil
-	}
 	if err != nil {
-		return "", false, fmt.Errorf("reading %s: %w", name, err)
+		return nil, false, unreadable(name, err)
 	}
 	defer func() { _ = file.Close() }() // only read from
-	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	data, err = io.ReadAll(io.LimitReader(file, bytes))
 	if err != nil {
-		return "", false, fmt.Errorf("reading %s: %w", name, err)
+		return nil, false, unreadable(name, err)
 	}
-	if len(data) > maxFileBytes {
-		return "", false, agent.Errorf(agent.CodeInvalid, "make it smaller, or write hks.yaml yourself", "%s has more than %d bytes", name, maxFileBytes)
-	}
-	return strings.TrimPrefix(string(data), "\ufeff"), true, nil
+	return data, true, nil
+}
+
+func unreadable(name string, err error) error {
+	return agent.Errorf(agent.CodeInvalid, "give yourself the right to read it", "%s can't be read: %w", name, err)
 }
 
 // glance is read for what is only a hint: no file, no hint.

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -9,8 +10,10 @@ import (
 )
 
 // FuzzParse feeds hostile files: nothing panics, messages stay short and on
-// their lines, and what is accepted resolves within its bounds.
+// their lines, and what is accepted resolves within its bounds and is accepted
+// by the schema too.
 func FuzzParse(f *testing.F) {
+	rs := resolvedSchema(f)
 	for _, name := range []string{"backend", "fullstack", "image"} {
 		f.Add(example(f, name))
 	}
@@ -28,6 +31,9 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("message = %q", e.Message)
 			}
 			return
+		}
+		if err := validate(t, rs, data); err != nil {
+			t.Fatalf("the schema refuses what Parse accepts: %v", err)
 		}
 		for _, env := range environments {
 			list, err := p.Components(env)
@@ -60,4 +66,31 @@ func checkComponent(t *testing.T, c Component) {
 			}
 		}
 	}
+}
+
+// FuzzInit feeds hostile source: whatever is in it, there is a file that Parse
+// accepts, or an error for people.
+func FuzzInit(f *testing.F) {
+	f.Add("api", "package.json", express)
+	f.Add("web", "package.json", vite)
+	f.Add("a: b # c", "Dockerfile", "FROM x AS test\nEXPOSE 1\\\n80\n")
+	f.Add("go", "main.go", goServer)
+	f.Add("py", "app.py", "app = Flask(1)\napp.run(port=5001)\n")
+	f.Add("new\nline", ".env.example", "A=1\nB C=2\n")
+	f.Fuzz(func(t *testing.T, dir, name, text string) {
+		if !fs.ValidPath(dir) || !fs.ValidPath(name) || dir == "." || name == "." {
+			return
+		}
+		files := tree(map[string]string{dir + "/" + name: text, dir + "/go.mod": "module m\n", dir + "/main.py": "x", name: text})
+		d, err := Init(files, "shop")
+		switch {
+		case err == nil && len(d.Found) > 0 && len(d.YAML) < MaxBytes:
+		case agent.CodeOf(err) == agent.CodeInvalid, agent.CodeOf(err) == agent.CodeNotFound:
+			if strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Fatalf("error = %q", err)
+			}
+		default:
+			t.Fatalf("%+v, %v", d, err)
+		}
+	})
 }

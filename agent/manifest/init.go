@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -140,7 +141,7 @@ func (s *search) below(dir string, depth int, strong bool) error {
 
 // inFolder puts the folder into the words of an error.
 func inFolder(name string, err error) error {
-	if e, ok := err.(*agent.Error); ok { //nolint:errorlint // detection returns it bare
+	if e, ok := errors.AsType[*agent.Error](err); ok {
 		return agent.Errorf(e.Code, e.Fix, "in %s: %w", shown(name), e)
 	}
 	return fmt.Errorf("in %s: %w", name, err)

@@ -21,8 +21,6 @@ func placeOf(n *yaml.Node, path string) place {
 	return place{line: n.Line, column: n.Column, path: path}
 }
 
-func (p place) where() place { return p }
-
 // value is what a key holds: it reads itself and tells what is wrong with it.
 // Keys of a block are the yaml tags of a struct of pointers to values; a nil
 // one was left out.

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func resolvedSchema(t *testing.T) *jsonschema.Resolved {
+func resolvedSchema(t testing.TB) *jsonschema.Resolved {
 	t.Helper()
 	var s jsonschema.Schema
 	if err := json.Unmarshal(Schema(), &s); err != nil {
@@ -25,13 +25,40 @@ func resolvedSchema(t *testing.T) *jsonschema.Resolved {
 	return rs
 }
 
-func validate(t *testing.T, rs *jsonschema.Resolved, data []byte) error {
+// validate applies the schema as an editor does.
+func validate(t testing.TB, rs *jsonschema.Resolved, data []byte) error {
 	t.Helper()
-	var v any
-	if err := yaml.Unmarshal(data, &v); err != nil {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
-	return rs.Validate(v)
+	return rs.Validate(jsonOf(t, doc.Content[0]))
+}
+
+// jsonOf makes the values of JSON of a tree of YAML; a date is a string.
+func jsonOf(t testing.TB, n *yaml.Node) any {
+	t.Helper()
+	switch {
+	case n.Kind == yaml.MappingNode:
+		object := map[string]any{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			object[n.Content[i].Value] = jsonOf(t, n.Content[i+1])
+		}
+		return object
+	case n.Kind == yaml.SequenceNode:
+		list := []any{}
+		for _, item := range n.Content {
+			list = append(list, jsonOf(t, item))
+		}
+		return list
+	case n.Tag == "!!timestamp":
+		return n.Value
+	}
+	var v any
+	if err := n.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func TestSchemaAcceptsTheExamples(t *testing.T) {
