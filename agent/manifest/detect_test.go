@@ -89,7 +89,7 @@ var shapes = map[string]struct {
 	"Express that builds its own pages": {
 		map[string]string{
 			"package.json": `{"scripts":{"build":"vite build","start":"NODE_ENV=production node server.js","test":"echo \"Error: no test specified\" && exit 1"},"dependencies":{"express":"5","vite":"7"},"packageManager":"yarn@4.1.0"}`,
-			"server.js":    "const port = 4000",
+			"server.js":    "connect({host: 'db', port: 5432})\nconst port = 4000",
 		},
 		Detection{Template: TemplateNode, Kind: KindBackend, Port: 4000, PackageManager: "yarn", BuildScript: "build", StartCommand: []string{"yarn", "start"}},
 		"package.json asks for yarn; there is no lock file, so that versions are not pinned",

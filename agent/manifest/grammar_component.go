@@ -19,7 +19,7 @@ func (c *componentBlock) read(r *reader, at place, n *yaml.Node) {
 		r.oneOf(c.Kind, kinds)
 	}
 	if given(c.Image) {
-		if _, err := reference.ParseNormalizedNamed(c.Image.value); err != nil || len(c.Image.value) > maxReferenceBytes {
+		if !isReference(c.Image.value) {
 			r.add(c.Image.place, "give NAME:TAG, REGISTRY/NAME:TAG or NAME@sha256:DIGEST", "%q is not the name of an image", shown(c.Image.value))
 		}
 	}
@@ -40,6 +40,14 @@ func (c *componentBlock) read(r *reader, at place, n *yaml.Node) {
 	}
 }
 
+func isReference(image string) bool {
+	if len(image) > maxReferenceBytes {
+		return false
+	}
+	_, err := reference.ParseNormalizedNamed(image)
+	return err == nil
+}
+
 func (v *routeBlock) read(r *reader, at place, n *yaml.Node) {
 	v.place = at
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
@@ -53,10 +61,8 @@ func (v *routeBlock) read(r *reader, at place, n *yaml.Node) {
 	if given(v.Path) {
 		r.path(v.Path)
 	}
-	if given(v.Host) {
-		if agent.ValidateHost(v.Host.value) != nil {
-			r.add(v.Host.place, "give a host such as www.example.com, in lower case and without a port", "%q is not a host name", shown(v.Host.value))
-		}
+	if given(v.Host) && agent.ValidateHost(v.Host.value) != nil {
+		r.add(v.Host.place, "give a host such as www.example.com, in lower case and without a port", "%q is not a host name", shown(v.Host.value))
 	}
 }
 
