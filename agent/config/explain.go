@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"hks.dev/hks/agent"
 )
 
 // unknownField is how the decoder words an unknown key.
@@ -31,12 +33,7 @@ func explain(err error) error {
 }
 
 func nearest(key, typeName string) string {
-	best, distance := "", len(key)
-	for _, known := range keysOf(reflect.TypeFor[Config](), typeName) {
-		if d := editDistance(key, known); d < distance {
-			best, distance = known, d
-		}
-	}
+	best := agent.Nearest(key, keysOf(reflect.TypeFor[Config](), typeName))
 	if best == "" {
 		return ""
 	}
@@ -55,24 +52,4 @@ func keysOf(t reflect.Type, typeName string) []string {
 		}
 	}
 	return keys
-}
-
-// editDistance is the Levenshtein distance (Wagner-Fischer, one row).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

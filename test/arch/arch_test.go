@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"agent", "agent/client", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
-		"agent/github", "agent/registry", "agent/buildkit", "agent/slack", "agent/config",
+		"agent/github", "agent/registry", "agent/buildkit", "agent/slack", "agent/config", "agent/manifest",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/market", "agent/pipeline", "agent/build",

@@ -53,12 +53,12 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 	add(groupApps,
 		newDeployCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
 		newRollbackCommand(s), newPromoteCommand(s), newAppScaleCommand(s), newEnvCommand(s), newSecretCommand(s),
-		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s))
+		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s), newInitCommand(s))
 	add(groupAppliance,
 		newStatusCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
 	add(groupAccess,
 		newLoginCommand(s), newLogoutCommand(s), newWhoamiCommand(s), newTokenCommand(s), newSetupLinkCommand(s))
-	root.AddCommand(newCompletionCommand(s))
+	root.AddCommand(newSchemaCommand(s), newCompletionCommand(s))
 	root.InitDefaultHelpCmd()
 	return root
 }

@@ -1,0 +1,118 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/distribution/reference"
+	"go.yaml.in/yaml/v3"
+
+	"hks.dev/hks/agent"
+)
+
+func (c *componentBlock) read(r *reader, at place, n *yaml.Node) {
+	c.place = at
+	before := len(r.list)
+	defer func() { c.ok = len(r.list) == before }()
+	r.fields(at, n, c)
+	if given(c.Kind) {
+		r.oneOf(c.Kind, kinds)
+	}
+	if given(c.Image) {
+		if !isReference(c.Image.value) {
+			r.add(c.Image.place, "give NAME:TAG, REGISTRY/NAME:TAG or NAME@sha256:DIGEST", "%q is not the name of an image", shown(c.Image.value))
+		}
+	}
+	if c.Port != nil && c.Port.value > 65535 {
+		r.add(c.Port.place, "give the port that the container listens on, from 1 to 65535; 0 for none", "%d is not a TCP port", c.Port.value)
+	}
+	if c.Secrets != nil && len(c.Secrets.list) > maxSecrets {
+		r.add(c.Secrets.place, "", "%d secrets are too many, %d are allowed", len(c.Secrets.list), maxSecrets)
+	}
+	if given(c.Health) {
+		r.path(c.Health)
+	}
+	if c.Replicas != nil && c.Replicas.ok && (c.Replicas.value < 1 || c.Replicas.value > maxReplicas) {
+		r.add(c.Replicas.place, "hks app stop takes all instances away", "%d instances can't be asked for, 1 to %d can", c.Replicas.value, maxReplicas)
+	}
+	if c.Build != nil && c.Image != nil {
+		r.add(later(c.Build.place, c.Image.place), "take one of them out", "build and image exclude each other")
+	}
+}
+
+func isReference(image string) bool {
+	if len(image) > maxReferenceBytes {
+		return false
+	}
+	_, err := reference.ParseNormalizedNamed(image)
+	return err == nil
+}
+
+func (v *routeBlock) read(r *reader, at place, n *yaml.Node) {
+	v.place = at
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		v.Path = &text{at, n.Value, true}
+	} else {
+		r.fields(at, n, v)
+		if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
+			r.add(at, "give path, host or both", "it is empty")
+		}
+	}
+	if given(v.Path) {
+		r.path(v.Path)
+	}
+	if given(v.Host) && agent.ValidateHost(v.Host.value) != nil {
+		r.add(v.Host.place, "give a host such as www.example.com, in lower case and without a port", "%q is not a host name", shown(v.Host.value))
+	}
+}
+
+func (v *resourcesBlock) read(r *reader, at place, n *yaml.Node) {
+	v.place = at
+	r.fields(at, n, v)
+	r.quantity(v.CPU, cpu)
+	r.quantity(v.Memory, memory)
+}
+
+func (v *testBlock) read(r *reader, at place, n *yaml.Node) {
+	v.place = at
+	if n.Kind != yaml.MappingNode {
+		v.command = &argv{}
+		v.command.read(r, at, n)
+		return
+	}
+	r.fields(at, n, v)
+	if v.Target == nil {
+		r.add(at, "name the target: {target: test}; or give a command: test: npm test", "the key target is missing")
+	} else if given(v.Target) {
+		r.target(v.Target)
+	}
+}
+
+// given tells whether a text is there and was read.
+func given(t *text) bool { return t != nil && t.ok }
+
+func (r *reader) oneOf(t *text, known []string) {
+	if !slices.Contains(known, t.value) {
+		r.unknown(t.place, fmt.Sprintf("word %q", shown(t.value)), t.value, known)
+	}
+}
+
+func (r *reader) path(t *text) {
+	if agent.ValidatePath("path", t.value) != nil {
+		r.add(t.place, "begin it with / and leave out ? and #", "%q is not an absolute URL path", shown(t.value))
+	}
+}
+
+func (r *reader) target(t *text) {
+	if !targetGrammar.MatchString(t.value) {
+		r.add(t.place, "give the name that stands after AS in the Dockerfile", "%q is not the name of a build stage", shown(t.value))
+	}
+}
+
+// later is the one of two places that is further down in the file.
+func later(a, b place) place {
+	if b.line > a.line || b.line == a.line && b.column > a.column {
+		return b
+	}
+	return a
+}
