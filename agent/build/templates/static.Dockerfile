@@ -1,0 +1,3 @@
+FROM {{.Images.Static}} AS runtime
+{{template "server" .}}
+COPY {{argv .Output "/srv/site/"}}

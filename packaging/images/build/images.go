@@ -1,0 +1,34 @@
+package main
+
+import "runtime"
+
+// An image is one folder of this module with a Dockerfile.
+type image struct {
+	name, tag string
+	npm       map[string]string // file beside the Dockerfile -> npm package it is
+	toolchain bool              // go.tar is needed
+}
+
+// images are all images; the first is the base of the others.
+var images = []image{
+	{name: "base", tag: "13"},
+	{name: "node", tag: "24", npm: map[string]string{
+		"node.tgz": "node-linux-" + npmArch(), "npm.tgz": "npm", "pnpm.tgz": "pnpm", "yarn.tgz": "yarn",
+	}},
+	{name: "python", tag: "3.13"},
+	{name: "go", tag: "1.26", toolchain: true},
+	{name: "static", tag: "1"},
+}
+
+func npmArch() string {
+	if runtime.GOARCH == "amd64" {
+		return "x64"
+	}
+	return runtime.GOARCH
+}
+
+// reference is the image's name in the appliance's registry.
+func (i image) reference() string { return "registry.hks.internal/hks/" + i.name + ":" + i.tag }
+
+// file is the image's name as part of a path.
+func (i image) file() string { return i.name + "-" + i.tag }
