@@ -52,7 +52,7 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 	}
 	add(groupApps,
 		newDeployCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
-		newRollbackCommand(s), newOpenCommand(s), newMetricsCommand(s), newImageCommand(s))
+		newRollbackCommand(s), newOpenCommand(s), newExecCommand(s), newPortForwardCommand(s), newMetricsCommand(s), newImageCommand(s))
 	add(groupAppliance,
 		newStatusCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
 	add(groupAccess,
