@@ -20,10 +20,10 @@ const (
 type shape int
 
 const (
-	plain  shape = iota // JSON in, JSON out
-	stream              // an event stream
-	upload              // a large body
-	session             // a WebSocket
+	plain   shape = iota // JSON in, JSON out
+	stream               // an event stream
+	upload               // a large body
+	session              // a WebSocket
 )
 
 // route is one line of the table: every path of the API is in it.

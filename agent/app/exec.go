@@ -8,9 +8,9 @@ import (
 	"net/url"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/kube"

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/kube"
@@ -37,13 +37,13 @@ func (s *Shell) Dial(ctx context.Context, target agent.InstanceTarget) (agent.Tu
 	if err != nil {
 		return nil, fmt.Errorf("preparing a port-forward: %w", err)
 	}
-	socket, err := portforward.NewSPDYOverWebsocketDialer(at, settings)
+	socket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(at, settings)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a port-forward: %w", err)
 	}
-	plain := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, at)
+	plain := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, at)
 	doing := "connecting to a port of " + target.Instance
-	conn, err := dialStream(ctx, portforward.NewFallbackDialer(socket, plain, noWebSocket))
+	conn, err := dialStream(ctx, portforward.NewFallbackDialerForStreaming(socket, plain, noWebSocket))
 	if err != nil {
 		return nil, kube.Explain(doing, err)
 	}
