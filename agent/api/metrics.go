@@ -27,7 +27,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "hks_api_request_duration_seconds", Help: "Time to answer a request, by route.",
 			Buckets: []float64{.001, .005, .01, .05, .1, .5, 1, 5, 30},
 		}, []string{"method", "route"}),
-		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "hks_api_streams", Help: "Event streams that are open."}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "hks_api_streams", Help: "Event streams and sessions that are open."}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hks_api_logins_total", Help: "Attempts to log in, by result.",
 		}, []string{"result"}),

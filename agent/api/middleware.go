@@ -111,7 +111,14 @@ func newCrossOrigin() crossOrigin { return crossOrigin{http.NewCrossOriginProtec
 
 // check refuses a change that a page of another origin asks a browser for.
 func (o crossOrigin) check(c *gin.Context) error {
-	if err := o.protection.Check(c.Request); err != nil {
+	request := c.Request
+	if isUpgrade(request) {
+		// A WebSocket begins with a GET, but browsers send cookies with it and
+		// let the page read and write.
+		request = request.WithContext(request.Context())
+		request.Method = http.MethodPost
+	}
+	if err := o.protection.Check(request); err != nil {
 		return &agent.Error{
 			Code: agent.CodeForbidden, Message: "a page of another site asked for this change",
 			Fix: "use the screens of this appliance or the hks command", Cause: err,
@@ -168,7 +175,7 @@ func moveDeadlines(c *gin.Context, read, write time.Time) error {
 // bound sets the limits of time and size.
 func (s *Server) bound(kind shape) func(*gin.Context) error {
 	switch kind {
-	case stream: // each batch has a deadline of its own
+	case stream, session: // each batch, each frame has a deadline of its own
 		return func(c *gin.Context) error {
 			return errors.Join(limitBody(c, 0), moveDeadlines(c, time.Time{}, time.Time{}))
 		}

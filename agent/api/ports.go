@@ -96,6 +96,13 @@ type AppLogs interface {
 	Logs(ctx context.Context, app string, env agent.Environment, query agent.LogQuery) iter.Seq2[agent.LogLine, error]
 }
 
+// Shells runs commands in instances and connects to their ports.
+type Shells interface {
+	Find(ctx context.Context, app string, env agent.Environment, query agent.InstanceQuery) (agent.InstanceTarget, error)
+	Exec(ctx context.Context, target agent.InstanceTarget, run agent.Exec, streams agent.ExecStreams) (exitCode int, err error)
+	Dial(ctx context.Context, target agent.InstanceTarget) (agent.Tunnel, error)
+}
+
 // Series is the samples of an application's use.
 type Series interface {
 	Series(app string, env agent.Environment, since time.Duration) []agent.Point

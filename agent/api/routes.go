@@ -20,9 +20,10 @@ const (
 type shape int
 
 const (
-	plain  shape = iota // JSON in, JSON out
-	stream              // an event stream
-	upload              // a large body
+	plain   shape = iota // JSON in, JSON out
+	stream               // an event stream
+	upload               // a large body
+	session              // a WebSocket
 )
 
 // route is one line of the table: every path of the API is in it.
@@ -73,6 +74,8 @@ func (s *Server) routes() []route {
 		{http.MethodPost, app + "/scale", owner, plain, s.postScale},
 		{http.MethodGet, app + "/logs", owner, stream, s.getLogs},
 		{http.MethodGet, app + "/metrics", owner, plain, s.getSeries},
+		{http.MethodGet, app + "/exec", owner, session, s.getExec},
+		{http.MethodGet, app + "/port-forward", owner, session, s.getPortForward},
 
 		{http.MethodGet, "/api/images", owner, plain, s.getImages},
 		{http.MethodPost, "/api/images", owner, upload, s.postImage},

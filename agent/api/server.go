@@ -28,6 +28,7 @@ type Config struct {
 	Hub        *Hub
 	Workspaces Workspaces
 	Apps       Apps
+	Shells     Shells
 	Series     Series
 	Images     Images
 	System     Systemer
@@ -51,7 +52,13 @@ type Server struct {
 	uploads chan struct{} // one element for each running upload
 	streams chan struct{} // one element for each open event stream
 
+	shells   chan struct{} // one element for each command that runs
+	forwards chan struct{} // one element for each forwarded connection
+	told     *told         // of the activity list
+
 	streamTimeout time.Duration // for one batch of an event stream
+	sessionBeat   time.Duration // how often the credential of a session is looked at again
+	sessionQuiet  time.Duration // how long a session may be quiet
 
 	life    context.Context // ends when the server stops: event streams and background work end with it
 	endLife context.CancelFunc
@@ -84,6 +91,8 @@ func New(cfg Config) (*Server, error) {
 		names:   newNames(cfg.Settings, cfg.Now),
 		uploads: make(chan struct{}, maxUploads),
 		streams: make(chan struct{}, maxStreams), streamTimeout: writeTimeout,
+		shells: make(chan struct{}, maxShells), forwards: make(chan struct{}, maxForwards), told: newTold(cfg.Now),
+		sessionBeat: heartbeat, sessionQuiet: sessionQuiet,
 		life: life, endLife: endLife,
 		failed: make(chan error, 2),
 	}
@@ -100,7 +109,7 @@ func (c *Config) complete() error {
 	}
 	for name, missing := range map[string]bool{
 		"Identities": c.Identities == nil, "Journal": c.Journal == nil, "Hub": c.Hub == nil, "Workspaces": c.Workspaces == nil,
-		"Apps": c.Apps == nil, "Series": c.Series == nil, "Images": c.Images == nil, "System": c.System == nil,
+		"Apps": c.Apps == nil, "Shells": c.Shells == nil, "Series": c.Series == nil, "Images": c.Images == nil, "System": c.System == nil,
 		"RootCA": c.RootCA == nil, "UI": c.UI == nil, "Metrics": c.Metrics == nil, "Log": c.Log == nil,
 	} {
 		if missing {

@@ -1,6 +1,7 @@
 // Package client speaks to the API of an appliance, over HTTPS with a pinned
 // certificate or over the machine's own unix socket. It is what the hks
-// command is made of, and imports the standard library and package agent only.
+// command is made of, and imports the standard library, package agent and a WebSocket
+// library only.
 //
 // Every error it returns is an *agent.Error, except the context's own.
 package client

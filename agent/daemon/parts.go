@@ -41,6 +41,7 @@ type parts struct {
 	boot      *boot
 	workspace *workspace.Manager
 	apps      *app.Manager
+	shell     *app.Shell
 	sampler   *aiops.Sampler
 	names     *names
 	api       *api.Server
@@ -94,7 +95,7 @@ func build(cfg Config) (*parts, error) {
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
-		Workspaces: p.workspace, Apps: p.apps, Series: p.sampler, Images: p.registry,
+		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
@@ -138,6 +139,10 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		return err
 	}
 	p.names.list = p.apps.Hosts
+	p.shell, err = app.NewShell(app.ShellConfig{Cluster: cluster, Workspace: p.workspace, Apps: p.apps})
+	if err != nil {
+		return err
+	}
 	return nil
 }
 

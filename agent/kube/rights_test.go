@@ -52,6 +52,20 @@ func TestRolesAreNarrow(t *testing.T) {
 	}
 }
 
+// The agent enters pods of the workspace only, where its second role is bound.
+func TestA23OnlyTheWorkspaceIsEntered(t *testing.T) {
+	for name, grants := range roles() {
+		for _, g := range grants {
+			for _, way := range []string{"pods/exec", "pods/portforward", "pods/attach"} {
+				enters := slices.Contains(g.resources, way)
+				if enters && name != WorkspaceAgentRole && name != WorkspaceOwnerRole {
+					t.Errorf("%s enters pods of all namespaces: %+v", name, g)
+				}
+			}
+		}
+	}
+}
+
 // admin connects to the test cluster; without one the test is skipped.
 func admin(t *testing.T) *Client {
 	t.Helper()
@@ -109,6 +123,9 @@ func TestA06CredentialsAreNarrow(t *testing.T) {
 			{"agent", hks, "get", "secrets", "hks-system", false},
 			{"agent", hks, "create", "pods", "kube-system", false},
 			{"agent", hks, "patch", "deployments.apps", "kube-system", false},
+			{"agent", hks, "create", "pods/exec", "kube-system", false},
+			{"agent", hks, "get", "pods/exec", "kube-system", false},
+			{"agent", hks, "create", "pods/portforward", "", false},
 			{"agent", hks, "delete", "nodes", "", false},
 			{"agent", hks, "create", "clusterroles.rbac.authorization.k8s.io", "", false},
 			{"agent", hks, "create", "clusterrolebindings.rbac.authorization.k8s.io", "", false},
@@ -189,9 +206,10 @@ func TestA06CredentialsAreNarrow(t *testing.T) {
 func can(t *testing.T, c *Client, verb, resource, namespace string) bool {
 	t.Helper()
 	name, group, _ := strings.Cut(resource, ".")
+	name, sub, _ := strings.Cut(name, "/")
 	review, err := c.set.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), &authorizationv1.SelfSubjectAccessReview{
 		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: verb, Resource: name, Group: group,
+			Namespace: namespace, Verb: verb, Resource: name, Subresource: sub, Group: group,
 		}},
 	}, metav1.CreateOptions{})
 	if err != nil {

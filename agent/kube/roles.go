@@ -58,6 +58,7 @@ func roles() map[string][]grant {
 			{"", []string{"serviceaccounts/token"}, nil, []string{"create"}},
 			{"", []string{"pods"}, nil, []string{"get", "list", "watch", "delete"}},
 			{"", []string{"pods/log"}, nil, []string{"get"}},
+			{"", []string{"pods/exec", "pods/portforward"}, nil, []string{"get", "create"}}, // get by WebSocket, create by SPDY
 			{"", []string{"events"}, nil, read},
 			{"apps", []string{"deployments"}, nil, write},
 			{"apps", []string{"replicasets"}, nil, read},

@@ -37,6 +37,9 @@ func (s *session) report(ctx context.Context, err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		code = exitUsage
 	}
+	if exit, ok := errors.AsType[remoteExit](err); ok {
+		return int(exit) // the command has said why
+	}
 	if errors.Is(err, errSilent) {
 		return code
 	}

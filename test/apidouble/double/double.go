@@ -94,7 +94,7 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
-		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Series: apps{d.world}, Images: images{d.world},
+		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world},
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,
 	})

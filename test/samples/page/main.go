@@ -2,13 +2,15 @@
 // and misbehaves on request. Environment: PORT; VERSION and GREETING are
 // shown; FAIL=exit ends it at once with code 7, FAIL=deaf never listens,
 // FAIL=sick answers 500 on /healthz; BALLAST holds so many MiB of memory.
-// `page reach HOST:PORT` exits 0 when a TCP connection to it can be made.
+// `page reach HOST:PORT` exits 0 when a TCP connection to it can be made;
+// `page cat` prints what it reads, `page exit CODE` ends with that code.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,6 +23,17 @@ import (
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "reach" {
 		os.Exit(reach(os.Args[2]))
+	}
+	if len(os.Args) == 2 && os.Args[1] == "cat" {
+		if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == "exit" {
+		code, _ := strconv.Atoi(os.Args[2])
+		fmt.Fprintln(os.Stderr, "page: leaving with", code)
+		os.Exit(code)
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
