@@ -22,6 +22,8 @@ export GOFLAGS := -trimpath -tags=nomsgpack
 build: ## Compile the commands into bin/.
 	@mkdir -p bin
 	@for command in $(COMMANDS); do echo "building $$command"; $(GO_BUILD) -o bin/ ./cmd/$$command; done
+	@echo "building hks-buildkitd"
+	@go build -modfile=packaging/buildkitd/go.mod -ldflags "-s -w" -o bin/hks-buildkitd github.com/moby/buildkit/cmd/buildkitd
 
 prepare: ## Install the Debian packages that are needed.
 	@scripts/prepare.sh scripts/apt-packages test/k3s/apt-packages

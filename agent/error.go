@@ -28,6 +28,8 @@ const (
 	CodeRollout          Code = "ROLLOUT_FAILED"         // the new version never got ready
 	CodeWorkspaceMissing Code = "WORKSPACE_NOT_READY"    // the workspace is absent or still being made
 	CodeClusterAway      Code = "CLUSTER_UNAVAILABLE"    // the Kubernetes API does not answer
+	CodeBuildFailed      Code = "BUILD_FAILED"           // the source does not build; Details holds the step and its last lines
+	CodeBuilderAway      Code = "BUILDER_UNAVAILABLE"    // builds can't run now
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log
 )

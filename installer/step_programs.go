@@ -15,7 +15,7 @@ import (
 )
 
 // programs are what belongs to hks; k3s is apart, as it may come from elsewhere.
-var programs = []string{"hks", "hks-agent", "hks-gateway", "hks-installer"}
+var programs = []string{"hks", "hks-agent", "hks-gateway", "hks-installer", "hks-buildkitd"}
 
 // filesStep places programs in a folder of their version.
 type filesStep struct {

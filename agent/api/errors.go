@@ -33,6 +33,8 @@ var statuses = map[agent.Code]int{
 	agent.CodeRollout:          http.StatusUnprocessableEntity,
 	agent.CodeWorkspaceMissing: http.StatusConflict,
 	agent.CodeClusterAway:      http.StatusServiceUnavailable,
+	agent.CodeBuildFailed:      http.StatusUnprocessableEntity,
+	agent.CodeBuilderAway:      http.StatusServiceUnavailable,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
 	agent.CodeInternal:         http.StatusInternalServerError,
 }

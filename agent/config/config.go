@@ -30,6 +30,7 @@ type Config struct {
 	Gateway    Gateway    `yaml:"gateway"`
 	K3s        K3s        `yaml:"k3s"`
 	Registry   Registry   `yaml:"registry"`
+	Build      Build      `yaml:"build"`
 	Deploy     Deploy     `yaml:"deploy"`
 	Log        Log        `yaml:"log"`
 }
@@ -69,6 +70,17 @@ type Registry struct {
 	Listen string `yaml:"listen"` // address:port, TLS
 }
 
+// Build is how images are built and what all builds together may take.
+type Build struct {
+	CPUs        float64 `yaml:"cpus"`        // cores
+	Memory      Size    `yaml:"memory"`      // of the steps; one that takes more is killed
+	Parallelism int     `yaml:"parallelism"` // steps at a time
+	Cache       Size    `yaml:"cache"`       // on the disk
+	Network     string  `yaml:"network"`     // of the steps: host, or none
+	CA          string  `yaml:"ca"`          // file with a PEM bundle, where the network signs TLS anew
+	Runc        string  `yaml:"runc"`        // default: the one on the path, else k3s's own
+}
+
 // Deploy is how releases are rolled out.
 type Deploy struct {
 	Deadline time.Duration `yaml:"deadline"` // how long a release may make no progress before it has failed
@@ -104,6 +116,7 @@ func Default(root string) Config {
 		Gateway:    Gateway{HTTP: ":80", HTTPS: ":443"},
 		K3s:        K3s{StartTimeout: 5 * time.Minute},
 		Registry:   Registry{Listen: ":5443"},
+		Build:      Build{CPUs: 1.5, Memory: 2 << 30, Parallelism: 2, Cache: 10 << 30, Network: "host"},
 		Deploy:     Deploy{Deadline: 2 * time.Minute},
 		Log:        Log{Level: "info", Format: "text"},
 	}
@@ -165,7 +178,7 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s: %s is not a positive duration", key, duration)
 		}
 	}
-	return nil
+	return c.Build.validate()
 }
 
 // Paths returns where things are on the machine.
@@ -213,6 +226,15 @@ func (p Paths) GatewayKubeconfig() string { return p.State("gateway/kubeconfig")
 
 // GatewayState is the gateway's own folder: certificates and the last route table.
 func (p Paths) GatewayState() string { return p.State("gateway") }
+
+// BuildSocket is where the builder listens.
+func (p Paths) BuildSocket() string { return p.Run("buildkit.sock") }
+
+// BuildState is the builder's own folder: its cache and work.
+func (p Paths) BuildState() string { return p.State("buildkit") }
+
+// BuildGroups names the control groups that were made for builds.
+func (p Paths) BuildGroups() string { return p.Run("buildkit.groups") }
 
 // K3sConfig is k3s's own settings file.
 func (p Paths) K3sConfig() string { return p.At("etc/rancher/k3s/config.yaml") }

@@ -34,6 +34,17 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+func TestLoadBuild(t *testing.T) {
+	cfg, err := load(t, "build:\n  cpus: 0.5\n  memory: 1536Mi\n  cache: 20Gi\n  network: none\n  ca: /etc/ssl/network.pem\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Build{CPUs: 0.5, Memory: 1536 << 20, Parallelism: 2, Cache: 20 << 30, Network: "none", CA: "/etc/ssl/network.pem"}
+	if cfg.Build != want {
+		t.Errorf("got %+v, want %+v", cfg.Build, want)
+	}
+}
+
 func TestLoadMissingFileMeansDefaults(t *testing.T) {
 	cfg, err := Load(t.TempDir(), func(string) string { return "/opt/k3s" })
 	if err != nil {
@@ -52,6 +63,13 @@ func TestLoadRefuses(t *testing.T) {
 		"bad supervisor":     {"supervisor: cron\n", "supervisor"},
 		"bad domain":         {"domain: 'a b'\n", "domain"},
 		"bad duration":       {"k3s:\n  startTimeout: -1s\n", "startTimeout"},
+		"size in words":      {"build:\n  memory: much\n", "line 2: \"much\" is not a size"},
+		"size with a comma":  {"build:\n  cache: 1,5Gi\n", "is not a size"},
+		"no processor":       {"build:\n  cpus: 0\n", "build.cpus"},
+		"little memory":      {"build:\n  memory: 1Mi\n", "build.memory"},
+		"no steps":           {"build:\n  parallelism: 0\n", "build.parallelism"},
+		"odd network":        {"build:\n  network: bridge\n", "build.network"},
+		"relative file":      {"build:\n  ca: ca.pem\n", "build.ca"},
 		"not yaml":           {"\tx", "cannot start any token"},
 	}
 	for name, tt := range tests {

@@ -28,6 +28,9 @@ type Config struct {
 	Log      Log
 	Revision string // what is to run; a child of another revision is replaced, not adopted
 
+	Before  func() error        // called before each start of a child; may be nil
+	Started func(pid int) error // called after it, while the child is new; an error ends the child; may be nil
+
 	StopTimeout time.Duration // from SIGTERM to SIGKILL; default 30 s
 	StopGroup   bool          // also kill what is left of its process group
 
@@ -237,6 +240,11 @@ func (r *Runner) spawn() (*child, error) {
 	if err := r.cfg.Log.Trim(); err != nil {
 		return nil, err
 	}
+	if r.cfg.Before != nil {
+		if err := r.cfg.Before(); err != nil {
+			return nil, fmt.Errorf("preparing the start of %s: %w", r.cfg.Name, err)
+		}
+	}
 	out, err := r.cfg.Log.open()
 	if err != nil {
 		return nil, err
@@ -257,6 +265,11 @@ func (r *Runner) spawn() (*child, error) {
 		return nil, fmt.Errorf("starting %s: %w", r.cfg.Name, err)
 	}
 	c, err := r.hold(cmd, boot)
+	if err == nil && r.cfg.Started != nil {
+		if err = r.cfg.Started(c.pid); err != nil {
+			c.close()
+		}
+	}
 	if err != nil {
 		_ = cmd.Process.Kill() // it can't be watched, so it must not run
 		_ = cmd.Wait()

@@ -82,9 +82,9 @@ func New(cfg Config) (*Runner, error) {
 	}}, nil
 }
 
-// Start writes the unit, enables it for the next boot and starts it. A running
-// service stays as it is, unless its unit has changed. It returns once the
-// start is under way: State tells how it goes.
+// Start writes the unit, enables it for the next boot unless it runs on demand,
+// and starts it. A running service stays as it is, unless its unit has changed.
+// It returns once the start is under way: State tells how it goes.
 func (r *Runner) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
@@ -101,8 +101,10 @@ func (r *Runner) Start(ctx context.Context) error {
 				return err
 			}
 		}
-		if _, _, err := m.EnableUnitFilesContext(ctx, []string{r.file()}, false, true); err != nil {
-			return fmt.Errorf("enabling: %w", err)
+		if !r.cfg.Unit.OnDemand {
+			if _, _, err := m.EnableUnitFilesContext(ctx, []string{r.file()}, false, true); err != nil {
+				return fmt.Errorf("enabling: %w", err)
+			}
 		}
 		state, active, err := r.state(ctx, m)
 		if err != nil {

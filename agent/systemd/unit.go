@@ -16,6 +16,7 @@ const (
 	AgentUnit   = "hks-agent.service"
 	GatewayUnit = "hks-gateway.service"
 	K3sUnit     = "hks-k3s.service"
+	BuilderUnit = "hks-buildkitd.service"
 )
 
 // Unit describes a service.
@@ -29,6 +30,7 @@ type Unit struct {
 	Notify      bool              // Type=notify: ready when it says so; else Type=exec
 	Delegate    bool              // it manages cgroups of its own
 	KillProcess bool              // a stop ends the main process only, not its containers
+	OnDemand    bool              // it does not start with the machine
 	StartLimit  time.Duration     // default 2 min
 	StopLimit   time.Duration     // default 1 min
 	Watchdog    time.Duration
@@ -98,7 +100,9 @@ func (u Unit) Text() (string, error) {
 	for _, key := range slices.Sorted(maps.Keys(u.Options)) {
 		service(key, u.Options[key])
 	}
-	options = append(options, unit.NewUnitOption("Install", "WantedBy", "multi-user.target"))
+	if !u.OnDemand {
+		options = append(options, unit.NewUnitOption("Install", "WantedBy", "multi-user.target"))
+	}
 	for _, option := range options {
 		if strings.ContainsAny(option.Value, "\n\r\x00") {
 			return "", fmt.Errorf("unit %s: the value of %s has more than one line", u.Name, option.Name)

@@ -1,0 +1,126 @@
+package buildkit
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+
+	"hks.dev/hks/agent"
+)
+
+// Job is one build.
+type Job struct {
+	Key        string            // of what is built, such as an app's component: files sent for it before are not sent again
+	Context    string            // folder of the source; its .dockerignore counts, and no link leads out of it
+	Dockerfile []byte            // the recipe; nil takes File
+	File       string            // the recipe's path within Context; default Dockerfile
+	Target     string            // stage to build; default the last
+	Args       map[string]string // build arguments; they stay in the image's history, so never a secret
+	Secrets    map[string][]byte // for RUN --mount=type=secret,id=NAME; at most 500 KB each
+	Labels     map[string]string // of the image
+	Push       string            // REPOSITORY:TAG in the appliance's registry; empty throws the result away
+	Fresh      bool              // without the cache
+	Epoch      time.Time         // of files and history, for images that come out the same each time; zero keeps the clock's
+	Carried    []string          // base images of the appliance, told when another can't be had
+}
+
+// secretCA is the secret that holds the certificates of build.ca.
+const secretCA = "ca"
+
+// options puts a job in BuildKit's words. done is to be called after the solve.
+func (c *Client) options(job Job) (opt client.SolveOpt, done func(), err error) {
+	opt.Frontend = "dockerfile.v0"
+	opt.FrontendAttrs = map[string]string{
+		// The frontend is the daemon's own, whatever "# syntax=" asks for:
+		// another one would be a program fetched from elsewhere.
+		"cmdline": "dockerfile.v0",
+	}
+	if c.cfg.Network == NetworkNone {
+		opt.FrontendAttrs["force-network-mode"] = "none"
+	}
+	if job.Target != "" {
+		opt.FrontendAttrs["target"] = job.Target
+	}
+	if job.Fresh {
+		opt.FrontendAttrs["no-cache"] = ""
+	}
+	for name, value := range job.Args {
+		opt.FrontendAttrs["build-arg:"+name] = value
+	}
+	for name, value := range job.Labels {
+		opt.FrontendAttrs["label:"+name] = value
+	}
+	if !job.Epoch.IsZero() {
+		opt.FrontendAttrs["build-arg:SOURCE_DATE_EPOCH"] = strconv.FormatInt(job.Epoch.Unix(), 10)
+	}
+	if opt.Exports, err = c.exports(job); err != nil {
+		return opt, nil, err
+	}
+	secrets, err := c.secrets(job)
+	if err != nil {
+		return opt, nil, err
+	}
+	opt.Session = []session.Attachable{secretsprovider.FromMap(secrets), &registryAuth{registry: c.cfg.Registry()}}
+	opt.SharedKey = job.Key
+	folders, err := openFolders(job)
+	if err != nil {
+		return opt, nil, err
+	}
+	opt.LocalMounts = folders.mounts()
+	opt.FrontendAttrs["filename"] = folders.filename
+	return opt, folders.close, nil
+}
+
+// exports tells where the image goes.
+func (c *Client) exports(job Job) ([]client.ExportEntry, error) {
+	if job.Push == "" {
+		return nil, nil
+	}
+	named, err := reference.ParseNormalizedNamed(agent.RegistryHost + "/" + job.Push)
+	if err != nil {
+		return nil, fmt.Errorf("naming the image %q: %w", job.Push, err)
+	}
+	if _, ok := named.(reference.Tagged); !ok {
+		return nil, fmt.Errorf("naming the image %q: it has no tag", job.Push)
+	}
+	attrs := map[string]string{
+		"name":           c.cfg.Registry().Address + "/" + job.Push,
+		"push":           "true",
+		"oci-mediatypes": "true",
+		// Quick before small: it stays on this machine.
+		"compression":       "zstd",
+		"compression-level": "1",
+	}
+	if !job.Epoch.IsZero() {
+		attrs["rewrite-timestamp"] = "true"
+	}
+	return []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}, nil
+}
+
+// secrets are the job's, and the network's certificates.
+func (c *Client) secrets(job Job) (map[string][]byte, error) {
+	secrets := maps.Clone(job.Secrets)
+	if secrets == nil {
+		secrets = map[string][]byte{}
+	}
+	if _, taken := secrets[secretCA]; c.cfg.CA != "" && !taken {
+		bundle, err := os.ReadFile(c.cfg.CA)
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeBuilderAway, "correct build.ca in config.yaml", "builds can't run without the certificates of build.ca: %w", err)
+		}
+		secrets[secretCA] = bundle
+	}
+	for name, value := range secrets {
+		if len(value) > secretsprovider.MaxSecretSize {
+			return nil, agent.Errorf(agent.CodeInvalid, "make it smaller", "the build secret %s has %d bytes, more than the %d allowed", name, len(value), secretsprovider.MaxSecretSize)
+		}
+	}
+	return secrets, nil
+}

@@ -1,0 +1,303 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// PlaceConfig says where builds run.
+type PlaceConfig struct {
+	Dir    string       // the daemon's state; what is mounted below it is the daemon's
+	Record string       // file that names the control groups made; below /run, as they are gone after a reboot too
+	Unit   string       // systemd's service of the daemon, whose group it is; "" makes one below this process's own
+	Limits Limits       // for Admit only
+	Logger *slog.Logger // default: none
+}
+
+// Place is the folder and the control groups that the daemon and the steps of
+// builds are in. The daemon has a group beside that of all steps, so that a
+// step which takes all memory is killed, and not the daemon. It is safe for
+// concurrent use.
+type Place struct {
+	cfg PlaceConfig
+
+	mu        sync.Mutex // guards what follows
+	admitted  int        // process id of the daemon that was put into its group last
+	unlimited error      // why there are no limits
+}
+
+// The groups below the place's own.
+const (
+	ownName    = "hks-build"
+	daemonName = "daemon"
+	stepsName  = "steps"
+)
+
+// What the daemon may take, and how little builds count beside everything else.
+const (
+	daemonMemory = 512 << 20 // bytes
+	cpuShares    = "64"      // of 1024, version 1
+	cpuWeight    = "6"       // of 100, version 2
+	ioWeight     = "10"      // of 100
+	maxTasks     = "4096"    // processes and threads of all steps
+	niceness     = 19
+)
+
+// NewPlace checks the settings.
+func NewPlace(cfg PlaceConfig) (*Place, error) {
+	if cfg.Dir == "" || cfg.Record == "" {
+		return nil, errors.New("a place for builds needs a folder and a record")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Place{cfg: cfg}, nil
+}
+
+// parent is the group that BuildKit makes the steps' groups in, below each
+// hierarchy's mount point; "" where there are no control groups.
+func (p *Place) parent() string {
+	_, group, err := p.find()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(group, stepsName)
+}
+
+// find returns the hierarchies and the place's own group in them. One that
+// was made for an earlier agent stays in use.
+func (p *Place) find() ([]hierarchy, string, error) {
+	all, err := hierarchies()
+	if err != nil {
+		return nil, "", err
+	}
+	first, err := primary(all)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, dir := range p.recorded() {
+		if group, ok := strings.CutPrefix(dir, first.point+"/"); ok && filepath.Base(dir) == stepsName && isDir(dir) {
+			return all, "/" + filepath.Dir(group), nil
+		}
+	}
+	own, err := ownGroup(first)
+	if err != nil {
+		return nil, "", err
+	}
+	if p.cfg.Unit != "" {
+		return all, filepath.Join(filepath.Dir(own), p.cfg.Unit), nil // the agent is a unit beside it
+	}
+	return all, filepath.Join(own, ownName), nil
+}
+
+// Admit puts a daemon that was just started into its group, makes the groups
+// when they are missing, and lowers its priority. Where the machine does not
+// allow groups the daemon runs without; Unlimited tells.
+func (p *Place) Admit(pid int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.admitted == pid {
+		return nil
+	}
+	// A group of processes, not one: this is for all threads that there are.
+	if err := unix.Setpriority(unix.PRIO_PGRP, pid, niceness); err != nil {
+		return fmt.Errorf("lowering the builder's priority: %w", err)
+	}
+	if p.unlimited = p.admit(pid); p.unlimited != nil {
+		p.cfg.Logger.Warn("builds run without limits", "error", p.unlimited)
+	}
+	p.admitted = pid
+	return nil
+}
+
+// Unlimited tells why builds have no limits; nil when they have.
+func (p *Place) Unlimited() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unlimited
+}
+
+func (p *Place) admit(pid int) error {
+	all, group, err := p.find()
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		if err := p.enter(h, group, pid); err != nil {
+			return fmt.Errorf("making the builder's control group: %w", err)
+		}
+	}
+	return nil
+}
+
+// enter makes the groups in one hierarchy and puts the daemon there.
+func (p *Place) enter(h hierarchy, group string, pid int) error {
+	own := filepath.Join(h.point, group)
+	daemon, steps := filepath.Join(own, daemonName), filepath.Join(own, stepsName)
+	for _, dir := range []string{own, daemon, steps} {
+		if err := p.makeGroup(h, dir); err != nil {
+			return err
+		}
+	}
+	// Version 2 hands controllers down only where no process is, so the daemon
+	// moves first.
+	if err := os.WriteFile(filepath.Join(daemon, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+		return err
+	}
+	if h.unified {
+		if len(available(h)) == 0 {
+			return nil // version 1 has them all
+		}
+		return p.limitUnified(own, daemon, steps)
+	}
+	return p.limit(h, own, daemon, steps)
+}
+
+// limit writes version 1's limits.
+func (p *Place) limit(h hierarchy, own, daemon, steps string) error {
+	limits := p.cfg.Limits
+	var failed []error
+	if h.has("cpu") {
+		failed = append(failed,
+			write(own, "cpu.cfs_period_us", strconv.Itoa(period)),
+			write(own, "cpu.cfs_quota_us", strconv.Itoa(int(limits.CPUs*period))),
+			write(own, "cpu.shares", cpuShares))
+	}
+	if h.has("memory") {
+		failed = append(failed, limitMemory(daemon, daemonMemory), limitMemory(steps, limits.Memory))
+	}
+	if h.has("pids") {
+		failed = append(failed, write(steps, "pids.max", maxTasks))
+	}
+	if h.has("blkio") {
+		for _, file := range []string{"blkio.weight", "blkio.bfq.weight"} { // as the disk's scheduler has it
+			failed = append(failed, writeIfKnown(own, file, ioWeight))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// period of the limit on processor time, in microseconds.
+const period = 100_000
+
+// limitMemory bounds memory and, where that is counted, memory and swap
+// together, which is never below memory alone.
+func limitMemory(dir string, bytes int64) error {
+	value := strconv.FormatInt(bytes, 10)
+	return errors.Join(
+		writeIfKnown(dir, "memory.memsw.limit_in_bytes", "-1"),
+		write(dir, "memory.limit_in_bytes", value),
+		writeIfKnown(dir, "memory.memsw.limit_in_bytes", value),
+	)
+}
+
+// limitUnified hands the controllers down and writes version 2's limits.
+func (p *Place) limitUnified(own, daemon, steps string) error {
+	limits := p.cfg.Limits
+	for _, dir := range []string{filepath.Dir(own), own} {
+		for _, controller := range []string{"cpu", "memory", "pids", "io"} {
+			// What is missing in the end shows in the writes below.
+			_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
+		}
+	}
+	return errors.Join(
+		write(own, "cpu.max", fmt.Sprintf("%d %d", int(limits.CPUs*period), period)),
+		write(own, "cpu.weight", cpuWeight),
+		writeIfKnown(own, "io.weight", ioWeight),
+		write(daemon, "memory.max", strconv.Itoa(daemonMemory)),
+		write(steps, "memory.max", strconv.FormatInt(limits.Memory, 10)),
+		writeIfKnown(steps, "memory.swap.max", "0"),
+		write(steps, "pids.max", maxTasks),
+	)
+}
+
+// makeGroup makes a group and those above it, each recorded before it is made.
+func (p *Place) makeGroup(h hierarchy, dir string) error {
+	var missing []string
+	for d := dir; d != h.point && !isDir(d); d = filepath.Dir(d) {
+		missing = append(missing, d)
+	}
+	slices.Reverse(missing)
+	if err := p.record(missing); err != nil {
+		return err
+	}
+	for _, d := range missing {
+		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		// A new group of processors is empty, and takes no process before it
+		// has these.
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			value, err := os.ReadFile(filepath.Join(filepath.Dir(d), file))
+			if err == nil && h.has("cpuset") {
+				if err := os.WriteFile(filepath.Join(d, file), value, 0); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// record adds groups to the record.
+func (p *Place) record(dirs []string) error {
+	all := p.recorded()
+	before := len(all)
+	for _, dir := range dirs {
+		if !slices.Contains(all, dir) {
+			all = append(all, dir)
+		}
+	}
+	if len(all) == before {
+		return nil
+	}
+	if err := writeFile(p.cfg.Record, []byte(strings.Join(all, "\n")+"\n")); err != nil {
+		return fmt.Errorf("recording control groups: %w", err)
+	}
+	return nil
+}
+
+// recorded are the groups that were made, in that order.
+func (p *Place) recorded() []string {
+	text, err := os.ReadFile(p.cfg.Record)
+	if err != nil {
+		return nil // none were made
+	}
+	return strings.Fields(string(text))
+}
+
+// Clear ends steps that outlived their daemon, and takes its mounts away. No
+// daemon may run.
+func (p *Place) Clear() error {
+	ctx, cancel := context.WithTimeout(context.Background(), clearLimit)
+	defer cancel()
+	return errors.Join(p.kill(ctx), p.unmount(ctx))
+}
+
+func write(dir, file, value string) error {
+	return os.WriteFile(filepath.Join(dir, file), []byte(value), 0)
+}
+
+// writeIfKnown writes what some kernels do not have.
+func writeIfKnown(dir, file, value string) error {
+	if err := write(dir, file, value); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,829 @@
+package buildkit
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/process"
+	"hks.dev/hks/agent/registry"
+)
+
+// The tests below run a real BuildKit daemon. They change the machine they run
+// on, so they want a sandbox and say so; they need runc and busybox-static:
+//
+//	go test -c -o bin/buildkit.test ./agent/buildkit
+//	go run ./test/sandbox -- env HKS_TEST_BUILDKITD=$PWD/bin/hks-buildkitd $PWD/bin/buildkit.test -test.run Real -test.v
+const binaryVariable = "HKS_TEST_BUILDKITD"
+
+const (
+	testState  = "/var/lib/hks"
+	testRun    = "/run/hks"
+	testMemory = 128 << 20
+)
+
+// bench is a builder with everything around it.
+type bench struct {
+	images *registry.Registry
+	place  *Place
+	runner *process.Runner
+	daemon *Daemon
+	client *Client
+}
+
+// newBench makes a builder as the agent does. The registry is the one in t's
+// folder; a second bench takes over the first one's daemon.
+func newBench(t *testing.T, change func(*Config, *ClientConfig)) *bench {
+	t.Helper()
+	binary := os.Getenv(binaryVariable)
+	if binary == "" {
+		t.Skip(binaryVariable + " names no BuildKit daemon")
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	b := &bench{}
+	var err error
+	if b.images, err = registry.New(registry.Config{Dir: testState + "/registry", Listen: "127.0.0.1:5443", MinFree: 1, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.images.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.images.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	own := func() Registry {
+		m := b.images.Mirror()
+		return Registry{Address: strings.TrimPrefix(m.Endpoint, "https://"), CAFile: m.CAFile, Username: m.Username, Password: m.Password}
+	}
+	limits := Limits{CPUs: 1.5, Memory: testMemory, Parallelism: 2, Cache: 2 << 30}
+	if b.place, err = NewPlace(PlaceConfig{Dir: testState + "/buildkit", Record: testRun + "/buildkit.groups", Limits: limits, Logger: log}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Binary: binary, Dir: testState + "/buildkit", Socket: testRun + "/buildkit.sock",
+		SettingsFile: testState + "/buildkitd.toml", RevisionFile: testRun + "/buildkitd.revision",
+		Limits: limits, Place: b.place, Registry: own, Environ: os.Environ(), LogPlace: "/var/log/hks/buildkitd.log", Logger: log,
+	}
+	clientCfg := ClientConfig{Socket: cfg.Socket, Registry: own, Network: NetworkHost, Memory: testMemory, Logger: log}
+	if change != nil {
+		change(&cfg, &clientCfg)
+	}
+	argv, env := cfg.Command()
+	b.runner, err = process.New(process.Config{
+		Name: "hks-buildkitd", Command: argv, Env: env, PIDFile: testRun + "/buildkitd.pid", Log: process.Log{Path: cfg.LogPlace},
+		Before: b.place.Clear, Started: b.place.Admit, StopTimeout: 10 * time.Second, Logger: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Runner = b.runner
+	if b.daemon, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	clientCfg.Use = b.daemon.Use
+	if b.client, err = NewClient(clientCfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, line := range b.runner.Tail(context.Background(), 40) {
+				t.Log("buildkitd:", line)
+			}
+		}
+	})
+	return b
+}
+
+// end stops the daemon and proves that nothing of it is left.
+func (b *bench) end(t *testing.T) {
+	t.Helper()
+	ctx := context.Background()
+	if err := errors.Join(b.daemon.Detach(ctx), b.runner.Stop(ctx), b.place.Remove(ctx)); err != nil {
+		t.Error(err)
+	}
+	if left, err := b.place.Leftovers(); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+	entries, err := os.ReadDir("/sys/fs/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if _, err := os.Stat(filepath.Join("/sys/fs/cgroup", entry.Name(), b.group(), ownName)); err == nil {
+			t.Errorf("a control group is left in %s", entry.Name())
+		}
+	}
+}
+
+func (b *bench) group() string {
+	all, err := hierarchies()
+	if err != nil {
+		return ""
+	}
+	first, err := primary(all)
+	if err != nil {
+		return ""
+	}
+	own, _ := ownGroup(first)
+	return own
+}
+
+// source writes a project's files.
+func source(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for file, text := range files {
+		path := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// base pushes an image with busybox in it, hks/box:1.
+func (b *bench) base(t *testing.T) {
+	t.Helper()
+	busybox, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		t.Fatalf("busybox-static is not installed: %v", err)
+	}
+	dir := source(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\nENV PATH=/bin\n"})
+	if err := os.WriteFile(filepath.Join(dir, "busybox"), busybox, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.client.Solve(t.Context(), Job{Context: dir, Push: "hks/box:1"}, b.log(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) log(t *testing.T) func(Event) {
+	began := time.Now()
+	return func(e Event) {
+		t.Logf("%7s %-7s #%d %s %s", time.Since(began).Round(time.Millisecond), e.Kind, e.Step, e.Name, e.Text)
+	}
+}
+
+// collect keeps events, for looking while the build runs.
+type collect struct {
+	mu     sync.Mutex // guards events
+	events []Event
+	then   func(Event)
+}
+
+func (c *collect) on(e Event) {
+	c.mu.Lock()
+	c.events = append(c.events, e)
+	c.mu.Unlock()
+	if c.then != nil {
+		c.then(e)
+	}
+}
+
+func (c *collect) has(kind EventKind, text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.events, func(e Event) bool {
+		return e.Kind == kind && (strings.Contains(e.Name, text) || strings.Contains(e.Text, text))
+	})
+}
+
+func eventually(t *testing.T, what string, limit time.Duration, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+		<-tick.C
+	}
+}
+
+// served asks the registry for an image, as a node would.
+func (b *bench) served(t *testing.T, image string) v1.Image {
+	t.Helper()
+	m := b.images.Mirror()
+	ref, err := name.ParseReference(strings.TrimPrefix(m.Endpoint, "https://") + "/" + image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(ref, remote.WithContext(t.Context()), remote.WithTransport(trusting(t, m.CAFile)),
+		remote.WithAuth(&authn.Basic{Username: m.Username, Password: m.Password}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func TestRealBuild(t *testing.T) {
+	b := newBench(t, nil)
+	defer b.end(t)
+	if part := b.daemon.Part(t.Context()); !part.Healthy || part.Message != "sleeps until the next build" {
+		t.Errorf("before the first build: %+v", part)
+	}
+	b.base(t)
+	if part := b.daemon.Part(t.Context()); !part.Healthy || part.Version == "" || part.Message != "" {
+		t.Errorf("after it: %+v", part)
+	}
+	info, err := os.Stat(testRun + "/buildkit.sock")
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is not closed to others: %v, %v", info.Mode(), err)
+	}
+
+	t.Run("push", b.testPush)
+	t.Run("cache", b.testCache)
+	t.Run("secret", b.testSecret)
+	t.Run("links", b.testLinks)
+	t.Run("target", b.testTarget)
+	t.Run("same image twice", b.testEpoch)
+	t.Run("errors", b.testErrors)
+	t.Run("no network", b.testNetwork)
+	t.Run("foreign frontend", b.testSyntax)
+	t.Run("cancel", b.testCancel)
+	t.Run("memory", b.testMemory)
+	t.Run("place", b.testPlace)
+	t.Run("killed daemon", b.testKilled)
+	t.Run("usage", b.testUsage)
+}
+
+const ownBase = "FROM registry.hks.internal/hks/box:1\n"
+
+func (b *bench) testPush(t *testing.T) {
+	dir := source(t, map[string]string{
+		"Dockerfile":    ownBase + "ARG WORD=none\nCOPY . /srv\nRUN echo $WORD > /srv/word && echo built with $WORD\nCMD [\"/bin/sh\"]\n",
+		".dockerignore": "secret.txt\n", "kept.txt": "kept", "secret.txt": "not for images",
+	})
+	events := &collect{then: b.log(t)}
+	result, err := b.client.Solve(t.Context(), Job{Context: dir, Args: map[string]string{"WORD": "care"}, Labels: map[string]string{"hks.dev/app": "web"}, Push: "web/app:1"}, events.on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := b.served(t, "web/app:1")
+	if digest, err := image.Digest(); err != nil || digest.String() != result.Digest {
+		t.Errorf("the registry serves %s (%v), the build tells %s", digest, err, result.Digest)
+	}
+	files := unpack(t, image)
+	if files["srv/kept.txt"] != "kept" || files["srv/word"] != "care\n" {
+		t.Errorf("files of the image: %q", files)
+	}
+	if _, ok := files["srv/secret.txt"]; ok {
+		t.Error(".dockerignore is not heeded")
+	}
+	config, err := image.ConfigFile()
+	if err != nil || config.Config.Labels["hks.dev/app"] != "web" {
+		t.Errorf("labels: %v, %v", config.Config.Labels, err)
+	}
+	if !events.has(StepStarted, "RUN echo $WORD") || !events.has(StepLog, "built with care") || !events.has(StepDone, "RUN echo") {
+		t.Error("events are missing")
+	}
+}
+
+func (b *bench) testCache(t *testing.T) {
+	dir := source(t, map[string]string{"Dockerfile": ownBase + "COPY a /a\nRUN echo once > /once\n", "a": "1"})
+	for _, cached := range []bool{false, true} {
+		events := &collect{}
+		if _, err := b.client.Solve(t.Context(), Job{Key: "cache", Context: dir, Push: "web/cache:1"}, events.on); err != nil {
+			t.Fatal(err)
+		}
+		if events.has(StepCached, "RUN echo once") != cached {
+			t.Errorf("cached is not %v: %+v", cached, events.events)
+		}
+	}
+}
+
+func (b *bench) testSecret(t *testing.T) {
+	const canary = "canary-3f9a1c77"
+	recipe := ownBase + "RUN --mount=type=secret,id=key test \"$(cat /run/secrets/key)\" = " + "$(echo Y2FuYXJ5LTNmOWExYzc3 | base64 -d)" + " && cat /run/secrets/key && echo ok\n"
+	events := &collect{then: b.log(t)}
+	_, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(recipe), Secrets: map[string][]byte{"key": []byte(canary)}, Push: "web/secret:1"}, events.on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := b.served(t, "web/secret:1")
+	raw, err := image.RawConfigFile()
+	if err != nil || bytes.Contains(raw, []byte(canary)) {
+		t.Errorf("the image's history holds the secret: %s, %v", raw, err)
+	}
+	for file, text := range unpack(t, image) {
+		if strings.Contains(text, canary) {
+			t.Errorf("%s holds the secret", file)
+		}
+	}
+	if events.has(StepLog, canary) || !events.has(StepLog, "[secret key]") {
+		t.Error("the step's output holds the secret")
+	}
+}
+
+func (b *bench) testLinks(t *testing.T) {
+	dir := source(t, map[string]string{"Dockerfile": ownBase + "COPY . /srv\n"})
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.MkdirAll(outside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(outside, "file"), []byte("from outside"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Symlink(outside+"/file", dir+"/link"), os.Symlink(outside, dir+"/folder")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.client.Solve(t.Context(), Job{Context: dir, Push: "web/links:1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range unpack(t, b.served(t, "web/links:1")) {
+		if strings.Contains(text, "from outside") {
+			t.Errorf("%s came from outside of the source", file)
+		}
+	}
+	for _, path := range []string{"link", "folder/file"} {
+		_, err := b.client.Solve(t.Context(), Job{Context: dir, Dockerfile: []byte(ownBase + "COPY " + path + " /srv/x\nRUN ! grep outside /srv/x\n")}, nil)
+		if agent.CodeOf(err) != agent.CodeBuildFailed {
+			t.Errorf("copying %s: %v", path, err)
+		}
+	}
+	if err := os.Symlink(outside+"/file", dir+"/Otherfile"); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"Otherfile", "../Dockerfile", "/etc/passwd"} {
+		if _, err := b.client.Solve(t.Context(), Job{Context: dir, File: file}, nil); err == nil || strings.Contains(err.Error(), "from outside") {
+			t.Errorf("a Dockerfile at %s: %v", file, err)
+		}
+	}
+}
+
+func (b *bench) testTarget(t *testing.T) {
+	recipe := ownBase + "FROM registry.hks.internal/hks/box:1 AS test\nRUN echo 1 test run && false\n" + strings.Replace(ownBase, "\n", " AS out\n", 1) + "RUN true\n"
+	if _, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(recipe), Target: "out"}, nil); err != nil {
+		t.Errorf("without its tests: %v", err)
+	}
+	result, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(recipe), Target: "test"}, nil)
+	if agent.CodeOf(err) != agent.CodeBuildFailed || result.Digest != "" {
+		t.Errorf("a test that fails: %v", err)
+	}
+}
+
+func (b *bench) testEpoch(t *testing.T) {
+	dir := source(t, map[string]string{"Dockerfile": ownBase + "COPY . /srv\nRUN echo x > /x\n", "a": "1"})
+	var digests []string
+	for range 2 {
+		result, err := b.client.Solve(t.Context(), Job{Context: dir, Push: "web/same:1", Epoch: time.Unix(1_700_000_000, 0), Fresh: true}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, result.Digest)
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("two builds of the same: %v", digests)
+	}
+}
+
+func (b *bench) testErrors(t *testing.T) {
+	tests := map[string]struct {
+		job     Job
+		code    agent.Code
+		message []string
+		details map[string]any
+	}{
+		"step": {
+			Job{Dockerfile: []byte(ownBase + "RUN echo the reason; exit 3\n")},
+			agent.CodeBuildFailed, []string{"RUN echo the reason; exit 3", "exit code 3", "the reason"},
+			map[string]any{"exitCode": uint32(3), "lines": []string{"the reason"}},
+		},
+		"syntax": {
+			Job{Dockerfile: []byte(ownBase + "\nRUNN true\n")},
+			agent.CodeBuildFailed, []string{"Dockerfile line 3", "unknown instruction: RUNN"}, map[string]any{"line": 3},
+		},
+		"missing file": {
+			Job{Dockerfile: []byte(ownBase + "COPY nothing /x\n")},
+			agent.CodeBuildFailed, []string{"Dockerfile line 2", "nothing", "not found"}, map[string]any{"line": 2},
+		},
+		"missing Dockerfile": {
+			Job{Context: t.TempDir()},
+			agent.CodeBuildFailed, []string{"Dockerfile", "no such file"}, nil,
+		},
+		"missing stage": {
+			Job{Dockerfile: []byte(ownBase), Target: "test"},
+			agent.CodeBuildFailed, []string{"test", "could not be found"}, nil,
+		},
+		"missing own base image": {
+			Job{Dockerfile: []byte("FROM registry.hks.internal/hks/nothing:1\n"), Carried: []string{"registry.hks.internal/hks/box:1"}},
+			agent.CodeBuildFailed, []string{"registry.hks.internal/hks/nothing:1", "not found"}, map[string]any{"image": "registry.hks.internal/hks/nothing:1"},
+		},
+		"no way to a registry": {
+			Job{Dockerfile: []byte("FROM node:24\n"), Carried: []string{"registry.hks.internal/hks/node:24"}},
+			agent.CodeBuildFailed, []string{"docker.io/library/node:24", "can't be had"}, map[string]any{"carried": []string{"registry.hks.internal/hks/node:24"}},
+		},
+		"base image of a registry that refuses": {
+			Job{Dockerfile: []byte("FROM 127.0.0.1:5999/x:1\n")},
+			agent.CodeBuildFailed, []string{"127.0.0.1:5999/x:1", "connection refused"}, nil,
+		},
+	}
+	for title, tt := range tests {
+		t.Run(title, func(t *testing.T) {
+			_, err := b.client.Solve(t.Context(), tt.job, b.log(t))
+			shown, ok := errors.AsType[*agent.Error](err)
+			if !ok || shown.Code != tt.code || shown.Fix == "" {
+				t.Fatalf("error = %v (%+v)", err, shown)
+			}
+			t.Log(shown.Message, "|", shown.Fix)
+			for _, part := range tt.message {
+				if !strings.Contains(shown.Message, part) {
+					t.Errorf("%q lacks %q", shown.Message, part)
+				}
+			}
+			for key, value := range tt.details {
+				if fmt.Sprint(shown.Details[key]) != fmt.Sprint(value) {
+					t.Errorf("%s = %v, want %v", key, shown.Details[key], value)
+				}
+			}
+		})
+	}
+}
+
+func (b *bench) testNetwork(t *testing.T) {
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	recipe := ownBase + "RUN nc -z 127.0.0.1 " + port + "\n"
+	if _, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(recipe), Fresh: true}, nil); err != nil {
+		t.Errorf("with the machine's network: %v", err)
+	}
+	cfg := b.client.cfg
+	cfg.Network = NetworkNone
+	without, err := NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := without.Solve(t.Context(), Job{Dockerfile: []byte(recipe), Fresh: true}, nil); agent.CodeOf(err) != agent.CodeBuildFailed {
+		t.Errorf("without a network: %v", err)
+	}
+	// Nobody asks for more than the settings give.
+	_, err = without.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN --network=host true\n")}, nil)
+	if err == nil || !strings.Contains(err.Error(), "network.host") {
+		t.Errorf("a step that wants the machine's network: %v", err)
+	}
+	_, err = b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN --security=insecure true\n")}, nil)
+	if err == nil || !strings.Contains(err.Error(), "security.insecure") {
+		t.Errorf("a step that wants privileges: %v", err)
+	}
+}
+
+func (b *bench) testSyntax(t *testing.T) {
+	if _, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte("# syntax=docker/dockerfile:1\n" + ownBase + "RUN true\n")}, nil); err != nil {
+		t.Error(err)
+	}
+	_, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase), Args: map[string]string{"BUILDKIT_SYNTAX": "evil/frontend"}}, nil)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func (b *bench) testCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	began := make(chan struct{})
+	events := &collect{}
+	events.then = func(e Event) {
+		if e.Kind == StepLog && e.Text == "sleeping" {
+			close(began)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.client.Solve(ctx, Job{Dockerfile: []byte(ownBase + "RUN echo sleeping && exec sleep 987654\n"), Fresh: true}, events.on)
+		ended <- err
+	}()
+	select {
+	case <-began:
+	case <-time.After(time.Minute):
+		t.Fatal("the step does not start")
+	}
+	at := time.Now()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+	took := time.Since(at)
+	eventually(t, "the step's process has ended", 5*time.Second, func() bool { return !running(t, "987654") })
+	t.Logf("Solve returned after %s, the process was gone after %s", took, time.Since(at))
+	if took := time.Since(at); took > time.Second {
+		t.Errorf("a cancelled build went on for %s", took)
+	}
+}
+
+func (b *bench) testMemory(t *testing.T) {
+	before := b.pid(t)
+	// A tail without newlines keeps everything in memory.
+	_, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN head -c 1000000000 /dev/zero | tail | wc -c; exit ${PIPESTATUS:-137}\n"), Fresh: true}, b.log(t))
+	if agent.CodeOf(err) != agent.CodeBuildFailed {
+		t.Fatalf("error = %v", err)
+	}
+	_, err = b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN exec tail /dev/zero\n"), Fresh: true}, b.log(t))
+	if shown, ok := errors.AsType[*agent.Error](err); !ok || !strings.Contains(shown.Message, "more memory than builds may take (128 MiB)") {
+		t.Fatalf("error = %v", err)
+	}
+	if after := b.pid(t); after != before {
+		t.Errorf("the daemon was killed too: %d, %d", before, after)
+	}
+}
+
+func (b *bench) pid(t *testing.T) int {
+	t.Helper()
+	state, err := b.runner.State(t.Context())
+	if err != nil || !state.Running {
+		t.Fatalf("the daemon does not run: %+v, %v", state, err)
+	}
+	return state.PID
+}
+
+// testPlace looks at where the daemon and a step really are.
+func (b *bench) testPlace(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	began := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.client.Solve(ctx, Job{Dockerfile: []byte(ownBase + "RUN echo sleeping && exec sleep 987655\n"), Fresh: true}, func(e Event) {
+			if e.Kind == StepLog && e.Text == "sleeping" {
+				close(began)
+			}
+		})
+		ended <- err
+	}()
+	select {
+	case <-began:
+	case <-time.After(time.Minute):
+		t.Fatal("the step does not start")
+	}
+	all, err := hierarchies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := find(t, "987655")
+	for _, h := range all {
+		daemon, step := groupOf(t, b.pid(t), h), groupOf(t, pid, h)
+		if want := filepath.Join(b.group(), ownName, daemonName); daemon != want {
+			t.Errorf("%v: the daemon is in %s, not %s", h.controllers, daemon, want)
+		}
+		// runc of Debian 12 leaves the empty hierarchy of version 2 alone.
+		if want := filepath.Join(b.group(), ownName, stepsName); !h.unified && !strings.HasPrefix(step, want+"/") {
+			t.Errorf("%v: the step is in %s, not below %s", h.controllers, step, want)
+		}
+		own := filepath.Join(h.point, b.group(), ownName)
+		for file, want := range map[string]string{
+			own + "/cpu.cfs_quota_us": "150000", own + "/cpu.shares": cpuShares,
+			own + "/steps/memory.limit_in_bytes":  strconv.Itoa(testMemory),
+			own + "/daemon/memory.limit_in_bytes": strconv.Itoa(daemonMemory),
+			own + "/steps/pids.max":               maxTasks,
+		} {
+			text, err := os.ReadFile(file)
+			if err == nil && strings.TrimSpace(string(text)) != want {
+				t.Errorf("%s = %s, want %s", file, text, want)
+			}
+		}
+	}
+	for title, p := range map[string]int{"daemon": b.pid(t), "step": pid} {
+		if nice, err := syscall.Getpriority(syscall.PRIO_PROCESS, p); err != nil || nice != 20-niceness { // as the system call has it
+			t.Errorf("the %s's priority: %d, %v", title, nice, err)
+		}
+	}
+	cancel()
+	<-ended
+}
+
+func (b *bench) testKilled(t *testing.T) {
+	before := b.pid(t)
+	events := &collect{}
+	events.then = func(e Event) {
+		if e.Kind == StepLog && e.Text == "sleeping" {
+			if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN echo sleeping && exec sleep 987656\n"), Fresh: true}, events.on)
+	if agent.CodeOf(err) != agent.CodeBuilderAway {
+		t.Errorf("a build whose daemon was killed: %v", err)
+	}
+	if _, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN echo again\n"), Fresh: true}, b.log(t)); err != nil {
+		t.Fatalf("after it: %v", err)
+	}
+	if after := b.pid(t); after == before {
+		t.Error("it is the same daemon")
+	}
+	if running(t, "987656") {
+		t.Error("a step outlived its daemon")
+	}
+}
+
+func (b *bench) testUsage(t *testing.T) {
+	before, err := b.client.DiskUsage(t.Context())
+	if err != nil || before.Total == 0 || before.Reclaimable > before.Total {
+		t.Fatalf("usage = %+v, %v", before, err)
+	}
+	freed, err := b.client.Prune(t.Context(), 0)
+	if err != nil || freed == 0 {
+		t.Fatalf("freed %d, %v", freed, err)
+	}
+	after, err := b.client.DiskUsage(t.Context())
+	if err != nil || after.Total >= before.Total {
+		t.Errorf("usage after = %+v, %v; before %+v", after, err, before)
+	}
+}
+
+// TestRealTakeOver has a second agent go on with the first one's daemon, and
+// lets it rest.
+func TestRealTakeOver(t *testing.T) {
+	first := newBench(t, nil)
+	defer first.end(t)
+	release, err := first.daemon.Use(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	pid := first.pid(t)
+	if err := first.daemon.Detach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.images.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := newBench(t, func(c *Config, _ *ClientConfig) { c.IdleTimeout = 200 * time.Millisecond })
+	if err := second.daemon.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state, err := second.runner.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state.Running && state.PID != pid {
+		t.Errorf("the daemon was restarted: %d, %d", pid, state.PID)
+	}
+	eventually(t, "the idle daemon is stopped", 20*time.Second, func() bool {
+		state, err := second.runner.State(t.Context())
+		return err == nil && !state.Running
+	})
+	if part := second.daemon.Part(t.Context()); !part.Healthy {
+		t.Errorf("at rest: %+v", part)
+	}
+	release, err = second.daemon.Use(t.Context())
+	if err != nil {
+		t.Fatalf("waking it: %v", err)
+	}
+	release()
+	third := newBenchOver(t, second, func(c *Config) { c.Limits.Parallelism = 1 })
+	pid = second.pid(t)
+	if err := second.daemon.Detach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := third.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := second.pid(t); now == pid {
+		t.Error("other settings did not restart it")
+	}
+	if err := third.Detach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newBenchOver is another agent's daemon over the same process, with other settings.
+func newBenchOver(t *testing.T, b *bench, change func(*Config)) *Daemon {
+	t.Helper()
+	cfg := b.daemon.cfg
+	change(&cfg)
+	d, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestRealStartFails(t *testing.T) {
+	b := newBench(t, func(c *Config, _ *ClientConfig) { c.Runc = "/nowhere/runc" })
+	defer b.end(t)
+	if _, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte("FROM scratch\n")}, nil); agent.CodeOf(err) != agent.CodeBuilderAway {
+		t.Errorf("without runc: %v", err)
+	}
+	if part := b.daemon.Part(t.Context()); part.Healthy || !strings.Contains(part.Message, "/nowhere/runc") {
+		t.Errorf("part = %+v", part)
+	}
+}
+
+func TestRealStartDies(t *testing.T) {
+	b := newBench(t, func(c *Config, _ *ClientConfig) { c.Binary = "/bin/false" })
+	defer b.end(t)
+	_, err := b.daemon.Use(t.Context())
+	if agent.CodeOf(err) != agent.CodeBuilderAway || !strings.Contains(err.Error(), "it ended (exit status 1)") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// running tells whether a process has an argument.
+func running(t *testing.T, argument string) bool {
+	t.Helper()
+	return lookFor(t, argument) != 0
+}
+
+func find(t *testing.T, argument string) int {
+	t.Helper()
+	pid := lookFor(t, argument)
+	if pid == 0 {
+		t.Fatalf("no process has the argument %s", argument)
+	}
+	return pid
+}
+
+func lookFor(t *testing.T, argument string) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
+		if err == nil && slices.Contains(strings.Split(string(text), "\x00"), argument) && bytes.HasPrefix(text, []byte("sleep")) {
+			return pid
+		}
+	}
+	return 0
+}
+
+func groupOf(t *testing.T, pid int, h hierarchy) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return groupIn(text, h)
+}
+
+// unpack reads the files of all layers.
+func unpack(t *testing.T, image v1.Image) map[string]string {
+	t.Helper()
+	layers, err := image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, layer := range layers {
+		content, err := layer.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for archive := tar.NewReader(content); ; {
+			header, err := archive.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if header.Size > 1<<20 {
+				continue // busybox
+			}
+			text, err := io.ReadAll(archive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[strings.TrimPrefix(header.Name, "./")] = string(text)
+		}
+		if err := content.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
