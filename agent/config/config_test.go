@@ -34,6 +34,17 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]Size{"512MiB": 512 << 20, "20 GiB": 20 << 30, "1TiB": 1 << 40, "64KiB": 64 << 10} {
+		if cfg, err := load(t, "registry:\n  budget: "+text+"\n"); err != nil || cfg.Registry.Budget != want {
+			t.Errorf("%s: %d, %v", text, cfg.Registry.Budget, err)
+		}
+	}
+	if cfg, err := load(t, ""); err != nil || cfg.Registry.Budget != 20<<30 {
+		t.Errorf("default: %d, %v", cfg.Registry.Budget, err)
+	}
+}
+
 func TestLoadMissingFileMeansDefaults(t *testing.T) {
 	cfg, err := Load(t.TempDir(), func(string) string { return "/opt/k3s" })
 	if err != nil {
@@ -52,6 +63,9 @@ func TestLoadRefuses(t *testing.T) {
 		"bad supervisor":     {"supervisor: cron\n", "supervisor"},
 		"bad domain":         {"domain: 'a b'\n", "domain"},
 		"bad duration":       {"k3s:\n  startTimeout: -1s\n", "startTimeout"},
+		"bad budget":         {"registry:\n  budget: 20 apples\n", `line 2: "20 apples" is not a size such as 512MiB or 20GiB`},
+		"huge budget":        {"registry:\n  budget: 99999999999TiB\n", "is not a size"},
+		"no budget":          {"registry:\n  budget: 0MiB\n", "registry.budget"},
 		"not yaml":           {"\tx", "cannot start any token"},
 	}
 	for name, tt := range tests {
