@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -43,6 +44,38 @@ func (s *Server) postImage(c *gin.Context) error {
 		return err
 	}
 	return answerList(c, http.StatusCreated, images)
+}
+
+func (s *Server) getImageUsage(c *gin.Context) error {
+	usage, err := s.cfg.Images.Usage(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, usage)
+}
+
+func (s *Server) postImagePrune(c *gin.Context) error {
+	dryRun, err := queryBool(c, "dryRun")
+	if err != nil {
+		return err
+	}
+	done, err := s.cfg.Images.Prune(c.Request.Context(), dryRun, identityOf(c).Name)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, done)
+}
+
+func (s *Server) deleteImage(c *gin.Context) error {
+	name := strings.TrimPrefix(c.Param("name"), "/")
+	if name == "" {
+		return invalid("image", name, "an image is named as NAME:TAG")
+	}
+	done, err := s.cfg.Images.Delete(c.Request.Context(), name, identityOf(c).Name)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, done)
 }
 
 func brokenUpload(err error) error {

@@ -392,6 +392,21 @@ type fakeImages struct {
 
 func (f *fakeImages) List(context.Context) ([]agent.Image, error) { return nil, nil }
 
+func (f *fakeImages) Usage(context.Context) (agent.ImageUsage, error) {
+	return agent.ImageUsage{UsedBytes: 1 << 30, BudgetBytes: 20 << 30}, nil
+}
+
+func (f *fakeImages) Prune(_ context.Context, dryRun bool, by string) (agent.ImagePrune, error) {
+	return agent.ImagePrune{DryRun: dryRun, Removed: []agent.Image{{Name: "old:1 for " + by}}}, nil
+}
+
+func (f *fakeImages) Delete(_ context.Context, name, by string) (agent.ImagePrune, error) {
+	if name == "web:1" {
+		return agent.ImagePrune{}, &agent.Error{Code: agent.CodeConflict, Message: "web:1 is needed by release 1 of web/staging"}
+	}
+	return agent.ImagePrune{Removed: []agent.Image{{Name: name + " for " + by}}}, nil
+}
+
 func (f *fakeImages) Load(_ context.Context, tar io.Reader) ([]agent.Image, error) {
 	if f.hold != nil {
 		<-f.hold

@@ -21,6 +21,7 @@ const (
 	maxBody      = 1 << 20
 	maxImageBody = 4 << 30
 	plainTimeout = time.Minute
+	slowTimeout  = 15 * time.Minute
 	imageTimeout = 2 * time.Hour
 	stallTimeout = time.Minute // what a body and an answer may take beyond the work itself
 	maxUploads   = 2
@@ -186,6 +187,15 @@ func (s *Server) bound(kind shape) func(*gin.Context) error {
 				return err
 			}
 			nextWithin(c, imageTimeout)
+			return nil
+		}
+	case slow:
+		return func(c *gin.Context) error {
+			end := time.Now().Add(slowTimeout + stallTimeout)
+			if err := errors.Join(limitBody(c, maxBody), moveDeadlines(c, end, end)); err != nil {
+				return err
+			}
+			nextWithin(c, slowTimeout)
 			return nil
 		}
 	default:

@@ -112,6 +112,9 @@ type Series interface {
 type Images interface {
 	List(ctx context.Context) ([]agent.Image, error)
 	Load(ctx context.Context, tar io.Reader) ([]agent.Image, error)
+	Usage(ctx context.Context) (agent.ImageUsage, error)
+	Prune(ctx context.Context, dryRun bool, by string) (agent.ImagePrune, error)
+	Delete(ctx context.Context, name, by string) (agent.ImagePrune, error)
 }
 
 // Systemer tells the state of the appliance's own parts.

@@ -21,6 +21,7 @@ type shape int
 
 const (
 	plain   shape = iota // JSON in, JSON out
+	slow                 // the same, for what takes minutes
 	stream               // an event stream
 	upload               // a large body
 	session              // a WebSocket
@@ -79,6 +80,9 @@ func (s *Server) routes() []route {
 
 		{http.MethodGet, "/api/images", owner, plain, s.getImages},
 		{http.MethodPost, "/api/images", owner, upload, s.postImage},
+		{http.MethodGet, "/api/images/usage", owner, plain, s.getImageUsage},
+		{http.MethodPost, "/api/images/prune", owner, slow, s.postImagePrune},
+		{http.MethodDelete, "/api/images/*name", owner, slow, s.deleteImage}, // a name has slashes
 
 		{http.MethodGet, "/api/activity", owner, plain, s.getActivity},
 		{http.MethodGet, "/api/events", owner, stream, s.getEvents},

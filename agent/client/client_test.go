@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,29 @@ func TestLoadImage(t *testing.T) {
 	})
 	if err != nil || len(images) != 1 || images[0].Name != "web:1" || sent != int64(len(archive)) {
 		t.Errorf("%+v, %d sent, %v", images, sent, err)
+	}
+}
+
+func TestPruneAndDeleteImage(t *testing.T) {
+	var asked []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.RequestURI)
+		answerJSON(w, 200, `{"removed":[{"name":"web:1"}],"freedBytes":7}`)
+	})
+	for _, dryRun := range []bool{true, false} {
+		if done, err := c.PruneImages(t.Context(), dryRun); err != nil || done.FreedBytes != 7 || len(done.Removed) != 1 {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+	if _, err := c.DeleteImage(t.Context(), "team/web:1?x"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.ImageUsage(t.Context()); err != nil {
+		t.Error(err)
+	}
+	want := []string{"POST /api/images/prune?dryRun=true", "POST /api/images/prune?dryRun=false", "DELETE /api/images/team/web:1%3Fx", "GET /api/images/usage"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked %q", asked)
 	}
 }
 

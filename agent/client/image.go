@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"hks.dev/hks/agent"
@@ -21,6 +23,28 @@ func (c *Client) Images(ctx context.Context) ([]agent.Image, error) {
 	var images []agent.Image
 	err := c.call(ctx, http.MethodGet, "/api/images", nil, &images)
 	return images, err
+}
+
+// ImageUsage tells what the registry takes on the disk, and of what budget.
+func (c *Client) ImageUsage(ctx context.Context) (agent.ImageUsage, error) {
+	var usage agent.ImageUsage
+	err := c.call(ctx, http.MethodGet, "/api/images/usage", nil, &usage)
+	return usage, err
+}
+
+// PruneImages removes the images that nobody needs, and tells which; a dry
+// run only tells.
+func (c *Client) PruneImages(ctx context.Context, dryRun bool) (agent.ImagePrune, error) {
+	var done agent.ImagePrune
+	err := c.callWithin(ctx, pushTimeout, http.MethodPost, "/api/images/prune?dryRun="+strconv.FormatBool(dryRun), nil, &done)
+	return done, err
+}
+
+// DeleteImage removes one image, named NAME:TAG.
+func (c *Client) DeleteImage(ctx context.Context, name string) (agent.ImagePrune, error) {
+	var done agent.ImagePrune
+	err := c.callWithin(ctx, pushTimeout, http.MethodDelete, "/api/images/"+(&url.URL{Path: name}).EscapedPath(), nil, &done)
+	return done, err
 }
 
 // LoadImage uploads a docker-archive or OCI tar of size bytes, -1 when that is

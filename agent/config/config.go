@@ -68,6 +68,7 @@ type K3s struct {
 // Registry is the appliance's own image registry.
 type Registry struct {
 	Listen string `yaml:"listen"` // address:port, TLS
+	Budget Size   `yaml:"budget"` // of all images on the disk; the oldest that nobody needs go when it is used up
 }
 
 // Build is how images are built and what all builds together may take.
@@ -115,7 +116,7 @@ func Default(root string) Config {
 		API:        API{Listen: ":8443"},
 		Gateway:    Gateway{HTTP: ":80", HTTPS: ":443"},
 		K3s:        K3s{StartTimeout: 5 * time.Minute},
-		Registry:   Registry{Listen: ":5443"},
+		Registry:   Registry{Listen: ":5443", Budget: 20 << 30},
 		Build:      Build{CPUs: 1.5, Memory: 2 << 30, Parallelism: 2, Cache: 10 << 30, Network: "host"},
 		Deploy:     Deploy{Deadline: 2 * time.Minute},
 		Log:        Log{Level: "info", Format: "text"},
@@ -177,6 +178,9 @@ func (c *Config) validate() error {
 		if duration <= 0 {
 			return fmt.Errorf("%s: %s is not a positive duration", key, duration)
 		}
+	}
+	if c.Registry.Budget <= 0 {
+		return fmt.Errorf("registry.budget: %d bytes is no budget", c.Registry.Budget)
 	}
 	return c.Build.validate()
 }

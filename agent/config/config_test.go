@@ -45,6 +45,17 @@ func TestLoadBuild(t *testing.T) {
 	}
 }
 
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]Size{"512Mi": 512 << 20, "20Gi": 20 << 30, "1Ti": 1 << 40, "64Ki": 64 << 10, "100": 100} {
+		if cfg, err := load(t, "registry:\n  budget: "+text+"\n"); err != nil || cfg.Registry.Budget != want {
+			t.Errorf("%s: %d, %v", text, cfg.Registry.Budget, err)
+		}
+	}
+	if cfg, err := load(t, ""); err != nil || cfg.Registry.Budget != 20<<30 {
+		t.Errorf("default: %d, %v", cfg.Registry.Budget, err)
+	}
+}
+
 func TestLoadMissingFileMeansDefaults(t *testing.T) {
 	cfg, err := Load(t.TempDir(), func(string) string { return "/opt/k3s" })
 	if err != nil {
@@ -70,6 +81,9 @@ func TestLoadRefuses(t *testing.T) {
 		"no steps":           {"build:\n  parallelism: 0\n", "build.parallelism"},
 		"odd network":        {"build:\n  network: bridge\n", "build.network"},
 		"relative file":      {"build:\n  ca: ca.pem\n", "build.ca"},
+		"bad budget":         {"registry:\n  budget: 20 apples\n", `line 2: "20 apples" is not a size`},
+		"huge budget":        {"registry:\n  budget: 99999999999Ti\n", "too large a size"},
+		"no budget":          {"registry:\n  budget: 0Mi\n", "registry.budget"},
 		"not yaml":           {"\tx", "cannot start any token"},
 	}
 	for name, tt := range tests {

@@ -60,7 +60,11 @@ func build(cfg Config) (*parts, error) {
 	}
 	hub := api.NewHub(api.HubConfig{})
 	journal := api.NewJournal(p.store, hub, cfg.Log)
-	if p.registry, err = registry.New(registry.Config{Dir: paths.State("registry"), Listen: settings.Registry.Listen, Log: cfg.Log}); err != nil {
+	p.registry, err = registry.New(registry.Config{
+		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Budget: int64(settings.Registry.Budget),
+		Uses: p.store.ImageUses, Record: journal.Record, Log: cfg.Log,
+	})
+	if err != nil {
 		return nil, err
 	}
 	p.log = newLogKeeper(paths.Logs("agent.log"), cfg.Log)

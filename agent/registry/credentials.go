@@ -54,9 +54,18 @@ func (c credentials) guard(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="hks registry"`)
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
-		w.WriteHeader(http.StatusUnauthorized)
-		_, _ = w.Write([]byte(`{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}` + "\n")) // the client has gone
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 	})
+}
+
+// refuse answers in the form of the registry's API.
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+	w.WriteHeader(status)
+	type problem struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	_ = json.NewEncoder(w).Encode(map[string][]problem{"errors": {{code, message}}}) // the client has gone
 }

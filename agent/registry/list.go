@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/registry/storage/driver"
@@ -17,7 +18,7 @@ import (
 	"hks.dev/hks/agent"
 )
 
-// List returns all tagged images, by name.
+// List returns all tagged images, by name, and who needs them.
 func (r *Registry) List(ctx context.Context) ([]agent.Image, error) {
 	images, err := r.namespace()
 	if err != nil {
@@ -33,11 +34,14 @@ func (r *Registry) List(ctx context.Context) ([]agent.Image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the repository %s: %w", path, err)
 		}
-		found, err := tagged(ctx, images, named)
+		found, err := r.tagged(ctx, images, named)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, found...)
+	}
+	if err := r.markUsed(ctx, list); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(list, func(a, b agent.Image) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
@@ -62,7 +66,36 @@ func repositories(ctx context.Context, images distribution.Namespace) ([]string,
 	}
 }
 
-func tagged(ctx context.Context, images distribution.Namespace, named reference.Named) ([]agent.Image, error) {
+// markUsed notes which kept releases need each image.
+func (r *Registry) markUsed(ctx context.Context, list []agent.Image) error {
+	if r.cfg.Uses == nil {
+		return nil
+	}
+	uses, err := r.uses(ctx)
+	if err != nil {
+		return err
+	}
+	inv := &inventory{manifests: map[place]*stored{}}
+	at := func(image agent.Image) (place, string) {
+		i := strings.LastIndexByte(image.Name, ':')
+		return place{image.Name[:i], digest.Digest(image.Digest)}, image.Name[i+1:]
+	}
+	for _, image := range list {
+		p, tag := at(image)
+		if inv.manifests[p] == nil {
+			inv.manifests[p] = &stored{place: p, tags: map[string]time.Time{}}
+		}
+		inv.manifests[p].tags[tag] = image.StoredAt
+	}
+	used := inv.users(uses)
+	for i, image := range list {
+		p, _ := at(image)
+		list[i].UsedBy = used[p]
+	}
+	return nil
+}
+
+func (r *Registry) tagged(ctx context.Context, images distribution.Namespace, named reference.Named) ([]agent.Image, error) {
 	repository, err := images.Repository(ctx, named)
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository %s: %w", named, err)
@@ -84,6 +117,9 @@ func tagged(ctx context.Context, images distribution.Namespace, named reference.
 			return nil, fmt.Errorf("reading %s:%s: %w", named, tag, err)
 		}
 		image := agent.Image{Name: named.Name() + ":" + tag, Digest: at.Digest.String()}
+		if info, err := r.driver.Stat(ctx, tagFile(named.Name(), tag)); err == nil {
+			image.StoredAt = info.ModTime().UTC()
+		}
 		if err := describe(ctx, repository, at.Digest, &image, 0); err != nil {
 			return nil, fmt.Errorf("reading %s:%s: %w", named, tag, err)
 		}

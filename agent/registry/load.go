@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"syscall"
 
 	"github.com/distribution/distribution/v3"
@@ -29,6 +30,10 @@ func (r *Registry) Load(ctx context.Context, tar io.Reader) (loaded []agent.Imag
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for another archive: %w", ctx.Err())
 	}
+	if err := r.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer r.gate.leave()
 	file, err := r.spool(ctx, tar)
 	if err != nil {
 		return nil, err
@@ -59,6 +64,17 @@ func (r *Registry) Load(ctx context.Context, tar io.Reader) (loaded []agent.Imag
 		}
 	}
 	return loaded, nil
+}
+
+// LoadFile is Load for an archive on this machine, such as one of the base
+// images that come with the appliance.
+func (r *Registry) LoadFile(ctx context.Context, path string) (loaded []agent.Image, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening an archive of images: %w", err)
+	}
+	defer func() { _ = file.Close() }() // only read from
+	return r.Load(ctx, file)
 }
 
 // targetsOf are the names under which the own registry keeps the image.
@@ -101,7 +117,7 @@ func (r *Registry) push(ctx context.Context, images distribution.Namespace, imag
 	if err != nil {
 		return agent.Image{}, fmt.Errorf("opening the repository %s: %w", target.Name(), err)
 	}
-	done := agent.Image{Name: target.String(), CreatedAt: createdAt(image.config)}
+	done := agent.Image{Name: target.String(), CreatedAt: createdAt(image.config), StoredAt: r.cfg.Now().UTC()}
 	for _, b := range image.blobs {
 		if err := r.pushBlob(ctx, repository.Blobs(ctx), b); err != nil {
 			return agent.Image{}, err

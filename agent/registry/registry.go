@@ -37,6 +37,13 @@ type Config struct {
 	// FreeSpace tells what is free below a folder; default asks the kernel.
 	FreeSpace func(dir string) (int64, error)
 
+	// What a clean-up must keep, and when it may work.
+	Budget   int64                                           // bytes of all images; default 20 GiB
+	Grace    time.Duration                                   // an image stored since then stays; default 24 h
+	Uses     func(context.Context) ([]agent.ImageUse, error) // images that kept releases need; without it nothing is removed
+	Building func() bool                                     // tells whether an image is being built; default never
+	Record   func(context.Context, agent.Activity)           // what was removed, for people; default nowhere
+
 	RemoteTimeout time.Duration     // for asking other registries; default 8 s
 	Remote        http.RoundTripper // to other registries; default that of go-containerregistry
 
@@ -48,8 +55,11 @@ type Config struct {
 type Registry struct {
 	cfg     Config
 	loading chan struct{} // holds one token: one archive at a time
+	gate    *gate
+	driver  storagedriver.StorageDriver // the images' folder
 
 	mu      sync.Mutex // guards what follows
+	keeper  *keeper
 	images  distribution.Namespace
 	app     *handlers.App
 	server  *http.Server
@@ -76,7 +86,18 @@ func New(cfg Config) (*Registry, error) {
 	cfg.MaxArchive = cmp.Or(cfg.MaxArchive, 4<<30)
 	cfg.MinFree = cmp.Or(cfg.MinFree, 1<<30)
 	cfg.RemoteTimeout = cmp.Or(cfg.RemoteTimeout, 8*time.Second)
-	return &Registry{cfg: cfg, loading: make(chan struct{}, 1)}, nil
+	cfg.Budget = cmp.Or(cfg.Budget, 20<<30)
+	cfg.Grace = cmp.Or(cfg.Grace, 24*time.Hour)
+	if cfg.Building == nil {
+		cfg.Building = func() bool { return false }
+	}
+	if cfg.Record == nil {
+		cfg.Record = func(context.Context, agent.Activity) {}
+	}
+	return &Registry{
+		cfg: cfg, loading: make(chan struct{}, 1), gate: newGate(cfg.Now),
+		driver: filesystem.New(filesystem.DriverParameters{RootDirectory: filepath.Join(cfg.Dir, "data"), MaxThreads: 100}),
+	}, nil
 }
 
 // Start makes what the first start needs, takes away what an interrupted
@@ -113,7 +134,7 @@ func (r *Registry) Start(ctx context.Context) error {
 	}
 	r.secrets, r.address = secrets, listener.Addr().String()
 	r.server = &http.Server{
-		Handler:           secrets.guard(r.app),
+		Handler:           secrets.guard(r.guardWrites(r.app)),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -126,18 +147,18 @@ func (r *Registry) Start(ctx context.Context) error {
 			r.cfg.Log.Error("the registry ended", "error", err)
 		}
 	}(r.server, r.served)
+	r.keeper = r.startKeeper()
 	return nil
 }
 
 // openStorage opens the images' folder, for the network and for ourselves.
 func (r *Registry) openStorage() (err error) {
 	quiet(r.cfg.Log)
-	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: r.data(), MaxThreads: 100})
 	background := context.Background()
-	if err := r.purgeUploads(background, driver); err != nil {
+	if err := r.purgeUploads(background, r.driver); err != nil {
 		return err
 	}
-	r.images, err = storage.NewRegistry(background, driver, storage.EnableDelete)
+	r.images, err = storage.NewRegistry(background, r.driver, storage.EnableDelete)
 	if err != nil {
 		return fmt.Errorf("opening the images' folder: %w", err)
 	}
@@ -178,16 +199,23 @@ func (r *Registry) purgeUploads(ctx context.Context, driver storagedriver.Storag
 // Stop lets requests end, as long as ctx allows. Stopping twice is fine.
 func (r *Registry) Stop(ctx context.Context) error {
 	r.mu.Lock()
+	keeper := r.keeper
+	r.mu.Unlock() // the keeper asks for the images
+	if keeper == nil {
+		return nil
+	}
+	kept := keeper.stop(ctx)
+	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.server == nil {
-		return nil
+		return kept
 	}
 	err := r.server.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("waiting for the registry's requests: %w", err), r.server.Close())
 	}
 	<-r.served
-	err = errors.Join(err, r.app.Shutdown())
+	err = errors.Join(kept, err, r.app.Shutdown())
 	r.server = nil
 	return err
 }

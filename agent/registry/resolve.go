@@ -90,6 +90,12 @@ func (r *Registry) own(ctx context.Context, path string, named reference.Named) 
 	if err != nil {
 		return "", err
 	}
+	// Not during a clean-up: it may be removing what is found here. The release
+	// that asks is on disk already, so that a later one keeps its image.
+	if err := r.gate.enter(ctx); err != nil {
+		return "", err
+	}
+	defer r.gate.leave()
 	at, err := reference.WithName(path)
 	if err != nil {
 		return "", nil // the own registry can't have it

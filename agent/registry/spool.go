@@ -13,6 +13,9 @@ import (
 	"hks.dev/hks/agent"
 )
 
+// portion is how many bytes are written between two looks at the disk.
+const portion = 32 << 20
+
 // spool writes an archive to a temporary file, unpacked when it is gzipped,
 // so that its parts can be read in any order. It stops at the size limit and
 // before the disk is full. The caller removes the file.
@@ -36,7 +39,6 @@ func (r *Registry) spool(ctx context.Context, from io.Reader) (file *os.File, er
 		}
 		plain = zipped
 	}
-	const portion = 32 << 20 // between two looks at the disk
 	for total := int64(0); ; {
 		if err := ctx.Err(); err != nil {
 			return file, fmt.Errorf("receiving the archive: %w", err)
@@ -78,7 +80,7 @@ func noSpace(free int64, cause error) error {
 	return &agent.Error{
 		Code:    agent.CodeNoSpace,
 		Message: fmt.Sprintf("the disk has no room for the image (%d MiB free)", free>>20),
-		Fix:     "free some space on the machine, then load the image again",
+		Fix:     "hks image prune removes what no release needs; or free some space on the machine, then send the image again",
 		Cause:   cause,
 	}
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,9 +42,20 @@ func (o *imageListOptions) run(ctx context.Context) error {
 }
 
 func (s *session) showImages(images []agent.Image) error {
-	t := newTable("IMAGE", "DIGEST", "SIZE", "CREATED")
+	t := newTable("IMAGE", "DIGEST", "SIZE", "STORED", "USED BY")
 	for _, i := range images {
-		t.row(i.Name, shortDigest(i.Digest), bytesText(i.SizeBytes), ago(s.now(), i.CreatedAt))
+		t.row(i.Name, shortDigest(i.Digest), bytesText(i.SizeBytes), ago(s.now(), i.StoredAt), usedByText(i.UsedBy))
 	}
 	return t.write(s.screen.out, s.screen.style)
+}
+
+// usedByText names the apps that need an image, each once.
+func usedByText(uses []agent.ImageUse) string {
+	var apps []string
+	for _, use := range uses {
+		if app := use.App + "/" + string(use.Environment); !slices.Contains(apps, app) {
+			apps = append(apps, app)
+		}
+	}
+	return strings.Join(apps, ", ")
 }

@@ -2,6 +2,7 @@ package double
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,6 +16,7 @@ import (
 	"io"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"hks.dev/hks/agent"
@@ -26,15 +28,96 @@ type images struct{ *world }
 func builtInImages() []agent.Image {
 	made := time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 	return []agent.Image{
-		{Name: "hello:1", Digest: "sha256:" + fmt.Sprintf("%064d", 1), SizeBytes: 6_400_000, CreatedAt: made},
-		{Name: "hello:2", Digest: "sha256:" + fmt.Sprintf("%064d", 2), SizeBytes: 6_500_000, CreatedAt: made.Add(time.Hour)},
+		{Name: "hello:1", Digest: "sha256:" + fmt.Sprintf("%064d", 1), SizeBytes: 6_400_000, CreatedAt: made, StoredAt: made.Add(time.Hour)},
+		{Name: "hello:2", Digest: "sha256:" + fmt.Sprintf("%064d", 2), SizeBytes: 6_500_000, CreatedAt: made.Add(time.Hour), StoredAt: made.Add(2 * time.Hour)},
 	}
 }
 
 func (w images) List(context.Context) ([]agent.Image, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.images), nil
+	list := slices.Clone(w.images)
+	for i, image := range list {
+		list[i].UsedBy = w.users(image.Name)
+	}
+	return list, nil
+}
+
+// imagesBudget is of a small registry, so that its bar shows something.
+const imagesBudget = 64 << 20
+
+func (w images) Usage(context.Context) (agent.ImageUsage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return agent.ImageUsage{UsedBytes: w.imageBytes(), BudgetBytes: imagesBudget}, nil
+}
+
+// imageBytes adds the images up. The caller holds w.mu.
+func (w images) imageBytes() int64 {
+	var total int64
+	for _, image := range w.images {
+		total += image.SizeBytes
+	}
+	return total
+}
+
+// users are the releases with the image. The caller holds w.mu.
+func (w images) users(image string) []agent.ImageUse {
+	var users []agent.ImageUse
+	for _, app := range w.apps {
+		for _, release := range app.releases {
+			if release.Spec.Image == image {
+				users = append(users, agent.ImageUse{App: release.App, Environment: release.Environment, Release: release.Number})
+			}
+		}
+	}
+	slices.SortFunc(users, func(a, b agent.ImageUse) int {
+		return cmp.Or(strings.Compare(a.App, b.App), strings.Compare(string(a.Environment), string(b.Environment)), b.Release-a.Release)
+	})
+	return users
+}
+
+// Prune removes what no release has as its image.
+func (w images) Prune(_ context.Context, dryRun bool, by string) (agent.ImagePrune, error) {
+	w.mu.Lock()
+	done := agent.ImagePrune{DryRun: dryRun, Removed: []agent.Image{}, BeforeBytes: w.imageBytes(), BudgetBytes: imagesBudget}
+	kept := []agent.Image{}
+	for _, image := range w.images {
+		if len(w.users(image.Name)) > 0 {
+			kept = append(kept, image)
+			continue
+		}
+		done.Removed = append(done.Removed, image)
+		done.FreedBytes += image.SizeBytes
+	}
+	done.AfterBytes = done.BeforeBytes - done.FreedBytes
+	if !dryRun {
+		w.images = kept
+	}
+	w.mu.Unlock()
+	if !dryRun {
+		w.tell("info", "images", by, fmt.Sprintf("the registry was cleaned up: %d images removed", len(done.Removed)))
+	}
+	return done, nil
+}
+
+// Delete removes one image that no release has.
+func (w images) Delete(_ context.Context, name, by string) (agent.ImagePrune, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.images, func(image agent.Image) bool { return image.Name == name })
+	if i < 0 {
+		return agent.ImagePrune{}, notFound("image " + name)
+	}
+	if users := w.users(name); len(users) > 0 {
+		return agent.ImagePrune{}, agent.Errorf(agent.CodeConflict, "deploy another image, or delete the app: hks app delete APP",
+			"%s is needed by release %d of %s/%s", name, users[0].Release, users[0].App, users[0].Environment)
+	}
+	image, before := w.images[i], w.imageBytes()
+	w.images = slices.Delete(w.images, i, i+1)
+	return agent.ImagePrune{
+		Removed: []agent.Image{image}, FreedBytes: image.SizeBytes, BeforeBytes: before, AfterBytes: before - image.SizeBytes, BudgetBytes: imagesBudget,
+	}, nil
 }
 
 // Load takes any tar archive for an image called loaded:N.
@@ -59,7 +142,7 @@ func (w images) Load(_ context.Context, body io.Reader) ([]agent.Image, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	image := agent.Image{
-		Name: fmt.Sprintf("loaded:%d", len(w.images)), Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), SizeBytes: size.bytes, CreatedAt: time.Now().UTC(),
+		Name: fmt.Sprintf("loaded:%d", len(w.images)), Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), SizeBytes: size.bytes, CreatedAt: time.Now().UTC(), StoredAt: time.Now().UTC(),
 	}
 	w.images = append(w.images, image)
 	return []agent.Image{image}, nil
