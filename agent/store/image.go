@@ -10,9 +10,9 @@ import (
 // ImageUses lists every image that a kept release needs: what its pods pull,
 // or what the owner wrote while that is not resolved yet.
 func (s *Store) ImageUses(ctx context.Context) ([]agent.ImageUse, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT app, environment, number,
-			CASE pull WHEN '' THEN coalesce(spec ->> '$.image', '') ELSE pull END
-		FROM release ORDER BY app, environment, number DESC`)
+	rows, err := s.db.QueryContext(ctx, `SELECT r.app, r.environment, r.number,
+			coalesce(nullif(json_extract(r.images, '$."' || (c.value ->> 'name') || '".pull'), ''), c.value ->> 'image', '')
+		FROM release r, json_each(r.spec, '$.components') c ORDER BY r.app, r.environment, r.number DESC, c.key`)
 	if err != nil {
 		return nil, fmt.Errorf("listing the images of releases: %w", err)
 	}

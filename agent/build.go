@@ -1,0 +1,60 @@
+package agent
+
+import "time"
+
+// RunStatus is where a piece of longer work is in its life.
+type RunStatus string
+
+// A run's statuses.
+const (
+	RunPending   RunStatus = "pending" // accepted, on disk
+	RunRunning   RunStatus = "running"
+	RunSucceeded RunStatus = "succeeded"
+	RunFailed    RunStatus = "failed"
+	RunCancelled RunStatus = "cancelled"
+)
+
+// Done tells whether the status is final.
+func (s RunStatus) Done() bool { return s == RunSucceeded || s == RunFailed || s == RunCancelled }
+
+// Build makes the images of an app from its source, and a release of them.
+type Build struct {
+	ID          int64            `json:"id"`
+	App         string           `json:"app"`
+	Environment Environment      `json:"environment"`
+	Status      RunStatus        `json:"status"`
+	Components  []BuildComponent `json:"components"` // known once the source was read
+	Release     int              `json:"release,omitempty"`
+	By          string           `json:"by"`
+	Failure     *Failure         `json:"failure,omitempty"`
+	CreatedAt   time.Time        `json:"createdAt"`
+	StartedAt   time.Time        `json:"startedAt,omitzero"`
+	FinishedAt  time.Time        `json:"finishedAt,omitzero"`
+}
+
+// BuildComponent is a component as far as its image is made.
+type BuildComponent struct {
+	Name   string `json:"name"`
+	From   string `json:"from"`             // what it is made from: the template's or the Dockerfile's name, or "image"
+	Image  string `json:"image,omitempty"`  // once it is there
+	Digest string `json:"digest,omitempty"` // sha256:...
+	Tested bool   `json:"tested,omitempty"` // its tests ran and passed
+}
+
+// BuildRequest says what to do with a source.
+type BuildRequest struct {
+	Test     bool              `json:"test,omitempty"`     // run the components' tests first
+	Fresh    bool              `json:"fresh,omitempty"`    // without the build cache
+	Env      map[string]string `json:"env,omitzero"`       // of the release, as in Deploy
+	Replicas map[string]int    `json:"replicas,omitempty"` // of the release, as in Deploy
+}
+
+// BuildLine is one line of a build's log.
+type BuildLine struct {
+	Time      time.Time `json:"time"`
+	Component string    `json:"component,omitempty"`
+	Kind      string    `json:"kind"`           // started, done, cached, failed, log, warning; note for hks's own words
+	Step      string    `json:"step,omitempty"` // such as [2/3] RUN npm ci
+	Text      string    `json:"text,omitempty"`
+	Build     *Build    `json:"build,omitempty"` // on the last line
+}

@@ -1,0 +1,316 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"hks.dev/hks/agent"
+)
+
+// Config is what the manager needs.
+type Config struct {
+	Store    Store
+	Builder  Builder
+	Deployer Deployer
+	Bases    Bases
+
+	Dir    string // of sources and logs
+	CA     bool   // certificates are offered to steps
+	Limits Limits // of a source; default DefaultLimits
+
+	Publish  func(kind, subject string, object any)
+	Activity func(ctx context.Context, activity agent.Activity)
+
+	Now func() time.Time // default time.Now
+	Log *slog.Logger
+}
+
+const (
+	atATime    = 2                // builds; their steps share the builder's bounds
+	mostQueued = 20               // builds that wait
+	deadline   = 30 * time.Minute // of a build
+)
+
+// Manager builds sources, in the order in which they came. A build that the
+// agent's end interrupts begins again at the next start; the builder's cache
+// keeps what was done.
+type Manager struct {
+	cfg   Config
+	work  chan struct{} // holds a token for each build at work
+	ended sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
+	ctx     context.Context
+	stop    context.CancelFunc
+	running map[int64]context.CancelCauseFunc
+	logs    map[int64]*journal
+}
+
+// errCancelled is why a build that its owner cancelled ends.
+var errCancelled = errors.New("cancelled")
+
+// New checks the settings; Start begins the work.
+func New(cfg Config) (*Manager, error) {
+	if cfg.Store == nil || cfg.Builder == nil || cfg.Deployer == nil || cfg.Bases == nil || cfg.Dir == "" {
+		return nil, errors.New("build: Store, Builder, Deployer, Bases and Dir are needed")
+	}
+	if cfg.Limits == (Limits{}) {
+		cfg.Limits = DefaultLimits
+	}
+	if cfg.Publish == nil {
+		cfg.Publish = func(string, string, any) {}
+	}
+	if cfg.Activity == nil {
+		cfg.Activity = func(context.Context, agent.Activity) {}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Manager{
+		cfg: cfg, work: make(chan struct{}, atATime),
+		running: map[int64]context.CancelCauseFunc{}, logs: map[int64]*journal{},
+	}, nil
+}
+
+// Start takes up the builds that were not finished, and clears away sources
+// that belong to none.
+func (m *Manager) Start(ctx context.Context) error {
+	m.mu.Lock()
+	if m.ctx != nil {
+		m.mu.Unlock()
+		return nil
+	}
+	m.ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
+	m.mu.Unlock()
+	if err := os.MkdirAll(m.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("making the folder of builds: %w", err)
+	}
+	unfinished, err := m.cfg.Store.UnfinishedBuilds(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.sweep(unfinished); err != nil {
+		return err
+	}
+	for _, b := range unfinished {
+		m.log(b.ID).note("the agent was restarted; the build goes on")
+		m.begin(b)
+	}
+	return nil
+}
+
+// Stop interrupts the builds; the next Start takes them up again.
+func (m *Manager) Stop(ctx context.Context) error {
+	m.mu.Lock()
+	stop := m.stop
+	m.mu.Unlock()
+	if stop == nil {
+		return nil
+	}
+	stop()
+	ended := make(chan struct{})
+	go func() { defer close(ended); m.ended.Wait() }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the builds: %w", ctx.Err())
+	}
+}
+
+// Submit accepts a source, a tar archive that may be compressed by gzip, for a
+// build and a release of what it makes. When it returns, source and build are
+// on disk.
+func (m *Manager) Submit(ctx context.Context, app string, env agent.Environment, request agent.BuildRequest, source io.Reader, by string) (agent.Build, error) {
+	if err := agent.ValidateName("app", app); err != nil {
+		return agent.Build{}, err
+	}
+	env, err := agent.ParseEnvironment(string(env))
+	if err != nil {
+		return agent.Build{}, err
+	}
+	unfinished, err := m.cfg.Store.UnfinishedBuilds(ctx)
+	if err != nil {
+		return agent.Build{}, err
+	}
+	if len(unfinished) >= mostQueued {
+		return agent.Build{}, agent.Errorf(agent.CodeTooMany, "wait for one to end, or cancel one: hks build list", "%d builds are waiting already", len(unfinished))
+	}
+	incoming, err := os.MkdirTemp(m.cfg.Dir, incomingPrefix)
+	if err != nil {
+		return agent.Build{}, fmt.Errorf("making room for a source: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(incoming) }() // moved away when all went well
+	if err := unpack(filepath.Join(incoming, sourceFolder), source, m.cfg.Limits); err != nil {
+		return agent.Build{}, err
+	}
+	if _, err := readProject(filepath.Join(incoming, sourceFolder), app, env); err != nil {
+		return agent.Build{}, err // before anything is promised
+	}
+	b, err := m.cfg.Store.AddBuild(ctx, agent.Build{App: app, Environment: env, By: by}, request, func(id int64) error {
+		if err := os.Rename(incoming, m.folder(id)); err != nil {
+			return fmt.Errorf("keeping a source: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return agent.Build{}, err
+	}
+	m.tell(ctx, b, "info", fmt.Sprintf("build %d accepted", b.ID))
+	m.publish(b)
+	m.begin(b)
+	return b, nil
+}
+
+// Get returns one build.
+func (m *Manager) Get(ctx context.Context, id int64) (agent.Build, error) {
+	b, ok, err := m.cfg.Store.Build(ctx, id)
+	if err == nil && !ok {
+		err = agent.Errorf(agent.CodeNotFound, "hks build list shows what there is", "there is no build %d", id)
+	}
+	return b, err
+}
+
+// List returns builds, newest first; app and env may be empty for all.
+func (m *Manager) List(ctx context.Context, app string, env agent.Environment) ([]agent.Build, error) {
+	return m.cfg.Store.Builds(ctx, app, env)
+}
+
+// Cancel stops a build that has not ended.
+func (m *Manager) Cancel(ctx context.Context, id int64, by string) (agent.Build, error) {
+	b, err := m.Get(ctx, id)
+	if err != nil {
+		return agent.Build{}, err
+	}
+	if b.Status.Done() {
+		return agent.Build{}, agent.Errorf(agent.CodeConflict, "", "build %d has %s already", id, b.Status)
+	}
+	m.mu.Lock()
+	cancel := m.running[id]
+	m.mu.Unlock()
+	m.log(id).note("cancelled by " + by)
+	if cancel != nil {
+		cancel(errCancelled)
+	}
+	m.finish(ctx, b, agent.RunCancelled, 0, nil)
+	return m.Get(ctx, id)
+}
+
+// Building tells whether a build is at work or waits.
+func (m *Manager) Building() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.running) > 0
+}
+
+// begin has a goroutine of its own wait for its turn and build.
+func (m *Manager) begin(b agent.Build) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ctx == nil || m.ctx.Err() != nil {
+		return // the next start finds it
+	}
+	ctx, cancel := context.WithCancelCause(m.ctx)
+	m.running[b.ID] = cancel
+	m.ended.Go(func() {
+		defer func() {
+			cancel(nil)
+			m.mu.Lock()
+			delete(m.running, b.ID)
+			m.mu.Unlock()
+		}()
+		select {
+		case m.work <- struct{}{}:
+			defer func() { <-m.work }()
+		case <-ctx.Done():
+			return
+		}
+		m.run(ctx, b)
+	})
+}
+
+// run builds and ends the build, unless the agent's end interrupted it.
+func (m *Manager) run(ctx context.Context, b agent.Build) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	started, err := m.cfg.Store.StartBuild(ctx, b.ID)
+	if err != nil || !started {
+		if err != nil && ctx.Err() == nil {
+			m.cfg.Log.Error("a build can't be started", "build", b.ID, "err", err)
+		}
+		return
+	}
+	b.Status, b.StartedAt = agent.RunRunning, m.cfg.Now()
+	m.publish(b)
+	release, err := m.build(ctx, &b)
+	after := context.WithoutCancel(ctx)
+	switch {
+	case err == nil:
+		m.finish(after, b, agent.RunSucceeded, release.Number, nil)
+	case errors.Is(context.Cause(ctx), errCancelled):
+		// Cancel has ended it.
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		m.finish(after, b, agent.RunFailed, 0, &agent.Failure{Code: agent.CodeBuildFailed,
+			Message: fmt.Sprintf("the build did not end within %s", deadline), Fix: "see its log for what takes so long: hks build logs " + strconv.FormatInt(b.ID, 10)})
+	case ctx.Err() != nil: // the agent stops
+	default:
+		m.finish(after, b, agent.RunFailed, 0, m.failure(b, err))
+	}
+}
+
+func (m *Manager) failure(b agent.Build, err error) *agent.Failure {
+	if e, ok := errors.AsType[*agent.Error](err); ok {
+		return &agent.Failure{Code: e.Code, Message: e.Message, Fix: e.Fix}
+	}
+	m.cfg.Log.Error("a build met a fault of ours", "build", b.ID, "err", err)
+	return &agent.Failure{Code: agent.CodeInternal, Message: "hks met a fault of its own", Fix: "the agent's log says more; build again"}
+}
+
+// finish ends a build for whoever looks at it.
+func (m *Manager) finish(ctx context.Context, b agent.Build, status agent.RunStatus, release int, failure *agent.Failure) {
+	finished, gone, err := m.cfg.Store.FinishBuild(ctx, b.ID, status, release, failure)
+	if err != nil {
+		m.cfg.Log.Error("the end of a build can't be kept", "build", b.ID, "err", err)
+		return
+	}
+	if !finished {
+		return
+	}
+	done, err := m.Get(ctx, b.ID)
+	if err != nil {
+		m.cfg.Log.Error("a build that ended can't be read", "build", b.ID, "err", err)
+		return
+	}
+	switch {
+	case failure != nil:
+		m.tell(ctx, b, "error", fmt.Sprintf("build %d failed: %s", b.ID, failure.Message))
+	default:
+		m.tell(ctx, b, "info", fmt.Sprintf("build %d %s", b.ID, status))
+	}
+	m.publish(done)
+	m.log(b.ID).end(done)
+	for _, folder := range append([]string{filepath.Join(m.folder(b.ID), sourceFolder)}, m.folders(gone)...) {
+		if err := os.RemoveAll(folder); err != nil {
+			m.cfg.Log.Warn("a source that is no longer needed stays", "folder", folder, "err", err)
+		}
+	}
+}
+
+func (m *Manager) tell(ctx context.Context, b agent.Build, level, message string) {
+	m.cfg.Activity(ctx, agent.Activity{Level: level, Subject: b.App + "/" + string(b.Environment), Message: message, By: b.By})
+}
+
+func (m *Manager) publish(b agent.Build) {
+	m.cfg.Publish("build", b.App+"/"+string(b.Environment), b)
+}

@@ -1,0 +1,111 @@
+package build
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+
+	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/manifest"
+)
+
+// readProject reads the components of a source: as its hks.yaml says, else the
+// one that is found in a folder without it.
+func readProject(folder, app string, env agent.Environment) ([]manifest.Component, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("opening a source: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	project, err := manifest.Read(root.FS())
+	if agent.CodeOf(err) == agent.CodeNotFound {
+		return detected(root)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return project.Components(env)
+}
+
+// detected is the only component of a project without a file.
+func detected(root *os.Root) ([]manifest.Component, error) {
+	found, err := manifest.Detect(root.FS())
+	if err != nil {
+		return nil, err
+	}
+	c := manifest.Component{Kind: found.Kind, Build: &manifest.Build{Folder: "."}}
+	c.Name, c.Port = agent.DefaultComponent, found.Port
+	if c.Port != 0 {
+		c.Path = "/"
+	}
+	return []manifest.Component{c}, nil
+}
+
+// plan is how the image of a component is made.
+type plan struct {
+	from       string // for people: the template, or the Dockerfile's path
+	folder     string // of the source, on the disk
+	dockerfile []byte // nil: file is in the folder
+	file       string
+	test       string // stage that runs the tests; empty: there are none
+	ignore     []string
+	warnings   []string
+}
+
+// planOf finds out how to build a component. Root is the source.
+func planOf(source string, c manifest.Component, options Options) (plan, error) {
+	p := plan{folder: filepath.Join(source, filepath.FromSlash(c.Build.Folder))}
+	root, err := os.OpenRoot(p.folder)
+	if err != nil {
+		return plan{}, fmt.Errorf("opening the folder of %s: %w", c.Name, err)
+	}
+	defer func() { _ = root.Close() }()
+	found, err := manifest.Detect(root.FS())
+	given := c.Build.Template != "" && c.Build.Template != manifest.Template(Dockerfile)
+	if err != nil && c.Build.Dockerfile == "" && !given {
+		return plan{}, err
+	}
+	if c.Build.Dockerfile != "" || !given && Template(found.Template) == Dockerfile {
+		p.file = c.Build.Dockerfile
+		if p.file == "" {
+			p.file = found.Dockerfile
+		}
+		p.from = path.Join(c.Build.Folder, p.file)
+		p.test = found.TestTarget
+		if c.Test != nil && c.Test.Target != "" {
+			p.test = c.Test.Target
+		}
+		return p, nil
+	}
+	recipe, err := NewRecipe(sourceOf(c, found), options)
+	if err != nil {
+		return plan{}, err
+	}
+	p.dockerfile, p.ignore, p.warnings = recipe.Dockerfile, recipe.Ignore, recipe.Warnings
+	p.from = string(sourceOf(c, found).Template)
+	if recipe.Test {
+		p.test = StageTest
+	}
+	return p, nil
+}
+
+// sourceOf puts what was found, and what the file says, in the terms of a
+// template.
+func sourceOf(c manifest.Component, found manifest.Detection) Source {
+	s := Source{
+		Template: Template(found.Template), PackageManager: found.PackageManager, LockFile: found.LockFile, BuildScript: found.BuildScript,
+		Output: found.Output, GoMain: found.GoMain, PythonEntry: found.PythonEntry, Requirements: found.Requirements,
+		StartCommand: found.StartCommand, TestCommand: found.TestCommand, Port: c.Port,
+	}
+	if c.Build.Template != "" {
+		s.Template = Template(c.Build.Template)
+	}
+	if c.Test != nil && len(c.Test.Command) > 0 {
+		s.TestCommand = c.Test.Command
+	}
+	for name := range c.Build.Args {
+		s.Args = append(s.Args, name)
+	}
+	return s
+}
