@@ -5,9 +5,14 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	fielderrors "k8s.io/apimachinery/pkg/util/validation/field"
+	clienttesting "k8s.io/client-go/testing"
 
 	"hks.dev/hks/agent"
 )
@@ -351,6 +356,43 @@ func TestComponentsAreRefusedBeforeAnythingIsMade(t *testing.T) {
 		}
 		if _, err := w.m.Deploy(t.Context(), "web", agent.Staging, with(func(c []agent.Component) { c[0].Name = long[:maxNames-len("web")-1] }), "owner"); err != nil && len(long) <= agent.MaxNameLength {
 			t.Errorf("the longest name: %v", err)
+		}
+	})
+}
+
+func TestDeploymentOfBeforeComponentsIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.deployed(spec("web:1"))
+		old := w.deployment().DeepCopy()
+		delete(old.Spec.Selector.MatchLabels, agent.LabelComponent)
+		if _, err := w.set.AppsV1().Deployments(testNamespace).Update(t.Context(), old, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.set.PrependReactor("patch", "deployments", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			object, err := w.set.Tracker().Get(action.GetResource(), testNamespace, "web-staging")
+			if d, ok := object.(*appsv1.Deployment); err == nil && ok && d.Spec.Selector.MatchLabels[agent.LabelComponent] == "" {
+				return true, nil, apierrors.NewInvalid(appsv1.SchemeGroupVersion.WithKind("Deployment").GroupKind(), "web-staging", fielderrors.ErrorList{
+					fielderrors.Invalid(fielderrors.NewPath("spec", "selector"), d.Spec.Selector, "field is immutable")})
+			}
+			return false, nil, nil
+		})
+		w.deploy(spec("web:2"))
+		time.Sleep(2 * time.Second)
+		settle()
+		orphaned := false
+		for _, action := range w.set.Actions() {
+			if gone, ok := action.(clienttesting.DeleteActionImpl); ok && action.Matches("delete", "deployments") {
+				orphaned = *gone.DeleteOptions.PropagationPolicy == metav1.DeletePropagationOrphan
+			}
+		}
+		if !orphaned {
+			t.Error("the instances that served were not left in peace")
+		}
+		w.serve(2)
+		w.is(agent.AppRunning, 2)
+		if w.deployment().Spec.Selector.MatchLabels[agent.LabelComponent] != "app" {
+			t.Errorf("selector: %v", w.deployment().Spec.Selector)
 		}
 	})
 }
