@@ -7,20 +7,23 @@ declare namespace hks {
 	type WorkspaceStatus = 'creating' | 'ready' | 'renaming' | 'failed';
 
 	interface Usage { cpu: number; memory: number; cpuLimit: number; memoryLimit: number; sampledAt: string }
-	interface Instance { name: string; release: number; node: string; phase: string; reason?: string; restarts: number; usage: Usage; startedAt: string }
+	interface Instance { name: string; component: string; release: number; node: string; phase: string; reason?: string; restarts: number; usage: Usage; startedAt: string }
 	interface App {
 		name: string; environment: Environment; status: AppStatus; reason?: string; fix?: string; url: string;
 		release: number; target?: number; image: string; digest?: string; replicas: number; ready: number;
-		usage: Usage; instances?: Instance[]; createdAt: string; updatedAt: string;
+		usage: Usage; components: ComponentState[]; instances?: Instance[]; createdAt: string; updatedAt: string;
 	}
-	interface Spec {
-		image: string; port: number; env?: Record<string, string>; command?: string[]; cpu?: string; memory?: string;
-		host?: string; path?: string; health?: string;
+	interface ComponentState { name: string; image: string; digest?: string; url?: string; port?: number; replicas: number; ready: number; usage: Usage }
+	interface Component {
+		name: string; image: string; port?: number; path?: string; host?: string; env?: Record<string, string>; secrets?: string[];
+		command?: string[]; release?: string[]; cpu?: string; memory?: string; health?: string;
 	}
-	interface Deploy extends Spec { replicas?: number }
+	interface Spec { components: Component[]; env?: Record<string, string> }
+	interface Deploy { components?: Component[]; change?: Partial<Component>[]; env?: Record<string, string>; replicas?: Record<string, number> }
+	interface Change { component?: string; field: string; from: string; to: string }
 	interface Failure { code: string; message: string; fix?: string; exitCode?: number; logs?: string[] }
 	interface Release {
-		app: string; environment: Environment; number: number; spec: Spec; digest?: string; kind: string; from?: number; by: string;
+		app: string; environment: Environment; number: number; spec: Spec; digests?: Record<string, string>; kind: string; from?: number; by: string;
 		status: ReleaseStatus; failure?: Failure; createdAt: string; finishedAt?: string;
 	}
 	interface Progress { time: string; step: string; message: string; release?: Release; done?: boolean }

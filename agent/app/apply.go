@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -72,10 +73,38 @@ func (w *worker) apply(ctx context.Context, d desired, what extent) error {
 	for _, p := range d.parts() {
 		group.Go(func() error {
 			_, err := kube.Apply(all, set.AppsV1().Deployments(d.namespace), doing, p.deployment())
+			if agent.CodeOf(err) == agent.CodeInvalid {
+				return w.otherSelector(all, p, err)
+			}
 			return err
 		})
 	}
 	return group.Wait()
+}
+
+// otherSelector lets go of a Deployment of the time before components, whose
+// selector can't change, when that is why the cluster refused it. Its pods go
+// on serving: the next one takes them over.
+func (w *worker) otherSelector(ctx context.Context, p part, refusal error) error {
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	doing := "giving " + p.object() + " a component's selector"
+	deployments := w.m.cfg.Cluster.Interface().AppsV1().Deployments(p.namespace)
+	d, err := deployments.Get(ctx, p.object(), metav1.GetOptions{})
+	if err != nil {
+		return kube.Explain(doing, err)
+	}
+	if d.Labels[agent.LabelManagedBy] != agent.ManagedBy || d.Spec.Selector == nil || maps.Equal(d.Spec.Selector.MatchLabels, p.selector()) {
+		return refusal
+	}
+	if d.DeletionTimestamp == nil {
+		orphan := metav1.DeletePropagationOrphan
+		err := deployments.Delete(ctx, d.Name, metav1.DeleteOptions{PropagationPolicy: &orphan, Preconditions: metav1.NewUIDPreconditions(string(d.UID))})
+		if err := kube.IgnoreNotFound(kube.Explain(doing, err)); err != nil {
+			return err
+		}
+	}
+	return agent.Errorf(agent.CodeConflict, "wait a moment: it goes on by itself", "the instances of %s are being taken over from before it had components", p.key.subject())
 }
 
 // pruneComponents removes what is there of components that the app no longer

@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 		t: t, set: fake.NewClientset(),
 		workspace: agent.Workspace{Name: testNamespace, Status: agent.WorkspaceReady, PodLevel: restricted, Plan: agent.Plan{Name: "hobby", Pods: 20},
 			Resources: []agent.Resource{{Name: "cpu", Unit: "cores", Used: 0.5, Limit: 4}, {Name: "memory", Unit: "bytes", Limit: 8 << 30}, {Name: "pods", Unit: "count", Limit: 20}}},
-		images: map[string]string{"web:1": digestOf('a'), "web:2": digestOf('b'), "web:3": digestOf('c'), "far:1": ""},
+		images: map[string]string{"api:1": digestOf('d'), "api:2": digestOf('e'), "web:1": digestOf('a'), "web:2": digestOf('b'), "web:3": digestOf('c'), "far:1": ""},
 	}
 	w.set.PrependReactor("*", "*", w.refuse)
 	s, err := store.New(store.Config{Path: filepath.Join(t.TempDir(), "hks.db"), Key: bytes.Repeat([]byte{1}, 32)})

@@ -66,6 +66,29 @@ func TestA23OnlyTheWorkspaceIsEntered(t *testing.T) {
 	}
 }
 
+// Release commands are Jobs: the agent makes them in workspaces, beside the
+// owner's own, and nobody of ours makes any elsewhere.
+func TestJobsAreMadeInWorkspacesOnly(t *testing.T) {
+	for name, grants := range roles() {
+		if name == WorkspaceOwnerRole {
+			continue
+		}
+		var verbs []string
+		for _, g := range grants {
+			if g.group == "batch" {
+				if !slices.Equal(g.resources, []string{"jobs"}) {
+					t.Errorf("%s has more than Jobs: %+v", name, g)
+				}
+				verbs = append(verbs, g.verbs...)
+			}
+		}
+		want := map[string][]string{WorkspaceAgentRole: write}[name]
+		if !slices.Equal(verbs, want) {
+			t.Errorf("%s may %v Jobs, want %v", name, verbs, want)
+		}
+	}
+}
+
 // admin connects to the test cluster; without one the test is skipped.
 func admin(t *testing.T) *Client {
 	t.Helper()
@@ -123,9 +146,14 @@ func TestA06CredentialsAreNarrow(t *testing.T) {
 			{"agent", hks, "get", "secrets", "hks-system", false},
 			{"agent", hks, "create", "pods", "kube-system", false},
 			{"agent", hks, "patch", "deployments.apps", "kube-system", false},
+<<<<<<< HEAD
 			{"agent", hks, "create", "pods/exec", "kube-system", false},
 			{"agent", hks, "get", "pods/exec", "kube-system", false},
 			{"agent", hks, "create", "pods/portforward", "", false},
+=======
+			{"agent", hks, "create", "jobs.batch", "kube-system", false},
+			{"agent", hks, "list", "jobs.batch", "", false},
+>>>>>>> components
 			{"agent", hks, "delete", "nodes", "", false},
 			{"agent", hks, "create", "clusterroles.rbac.authorization.k8s.io", "", false},
 			{"agent", hks, "create", "clusterrolebindings.rbac.authorization.k8s.io", "", false},

@@ -78,6 +78,145 @@ test('A14 an app that waits for room says what for, and goes on by itself', { sk
 	await page.close();
 });
 
+const command = (/** @type {Page} */ page) => page.locator('dialog .cli code').innerText();
+
+/** @param {Page} page @param {string} path */
+async function visit(page, path) {
+	await page.goto(`${to.url}${path}`);
+	await page.locator('.app-title .pill', { hasText: 'running' }).waitFor({ timeout: 60_000 });
+}
+
+test('an app of several components shows each, and what a release changed', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/shop/staging');
+	const table = page.getByRole('table', { name: 'Components' });
+	await table.getByRole('row', { name: /backend.*hello:2/ }).waitFor();
+	await table.getByRole('row', { name: /frontend.*page:1/ }).waitFor();
+	assert.equal(await table.getByRole('link', { name: 'shop-staging.localhost/api' }).getAttribute('href'), 'http://shop-staging.localhost/api');
+	await page.getByText('2 components').waitFor();
+	await page.getByRole('table', { name: 'Instances' }).getByRole('cell', { name: 'frontend', exact: true }).waitFor();
+	await page.locator('.release').first().getByRole('button', { name: /#2/ }).click();
+	const changes = page.getByRole('list', { name: 'Changed since #1' });
+	await changes.getByRole('listitem').filter({ hasText: 'env CACHE_URL' }).waitFor();
+	const told = (await changes.innerText()).replace(/\s+/g, ' ');
+	assert.match(told, /backend image hello:1 → becomes hello:2/);
+	assert.match(told, /backend memory none → becomes 512Mi/);
+	assert.doesNotMatch(await page.content(), /made-up-secret|redis:/, 'a value of the environment shows');
+	await page.locator('.log').first().waitFor();
+	await portrait(page, 'components');
+	quiet();
+	await page.close();
+});
+
+test('logs are of all components, or of one', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/shop/staging');
+	await page.locator('.log-from', { hasText: 'frontend' }).first().waitFor();
+	await page.getByLabel('Component of the log lines').selectOption('backend');
+	await page.waitForFunction(() => document.querySelector('.log') && !document.querySelector('.log-from'));
+	assert.equal(await page.locator('.logs .cli code').innerText(), 'hks logs -f shop --component backend');
+	quiet();
+	await page.close();
+});
+
+test('A19 a component is scaled, the others stay', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/shop/staging');
+	await page.getByRole('button', { name: 'Scale backend', exact: true }).click();
+	await page.getByRole('dialog').getByRole('button', { name: 'One more' }).click();
+	assert.equal(await command(page), 'hks app scale shop 2 --component backend');
+	assert.equal(await page.getByLabel('Component', { exact: true }).inputValue(), 'backend');
+	await portrait(page, 'scale-component', { full: false });
+	await page.getByRole('dialog').getByRole('button', { name: 'Scale', exact: true }).click();
+	const table = page.getByRole('table', { name: 'Components' });
+	await table.getByRole('row', { name: /backend.* 2\/2/ }).waitFor();
+	await table.getByRole('row', { name: /frontend.* 1\/1/ }).waitFor();
+	quiet();
+	await page.close();
+});
+
+test('one component of several gets a new image', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/shop/staging');
+	await page.getByRole('button', { name: 'Deploy new version', exact: true }).click();
+	const dialog = page.getByRole('dialog');
+	await dialog.getByLabel('Component', { exact: true }).selectOption('frontend');
+	assert.equal(await dialog.getByLabel('Image', { exact: true }).inputValue(), 'page:1', 'the form follows the component');
+	assert.equal(await dialog.getByLabel('Port', { exact: true }).inputValue(), '8080');
+	await dialog.getByLabel('Image', { exact: true }).fill('page:2');
+	assert.equal(await command(page), 'hks deploy --name shop --component frontend --image page:2 --port 8080 --path /');
+	await portrait(page, 'deploy-component', { full: false });
+	await dialog.getByRole('button', { name: 'Deploy new version' }).click();
+	const table = page.getByRole('table', { name: 'Components' });
+	await table.getByRole('row', { name: /frontend.*page:2/ }).waitFor();
+	await table.getByRole('row', { name: /backend.*hello:2/ }).waitFor();
+	quiet();
+	await page.close();
+});
+
+test('A21 a variable is set and unset, each as a release, and no value shows', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/blog/staging');
+	const card = page.getByRole('region', { name: 'Environment and secrets' });
+	const names = card.locator('.var-name');
+	assert.deepEqual(await names.allInnerTexts(), ['API_KEY', 'GREETING']);
+	await card.getByRole('button', { name: 'Set a variable' }).click();
+	await page.getByLabel('Name', { exact: true }).fill('COLOUR');
+	const value = page.getByLabel('Value', { exact: true });
+	assert.equal(await value.getAttribute('type'), 'text');
+	await value.fill('deep blue');
+	assert.equal(await command(page), "hks env set blog 'COLOUR=deep blue'");
+	await page.getByLabel('Name', { exact: true }).fill('DB_PASSWORD');
+	assert.equal(await value.getAttribute('type'), 'password');
+	await value.fill('canary-4711');
+	assert.equal(await command(page), 'hks env set blog DB_PASSWORD=...', 'a secret is on no command line');
+	await portrait(page, 'set-env', { full: false });
+	await page.getByRole('dialog').getByRole('button', { name: 'Set', exact: true }).click();
+	await page.locator('.release', { hasText: '#2' }).locator('.pill', { hasText: 'serving' }).waitFor({ timeout: 60_000 });
+	assert.deepEqual(await names.allInnerTexts(), ['API_KEY', 'DB_PASSWORD', 'GREETING']);
+	const kept = await browser.context.request.get(`${to.url}/api/apps/blog/staging/releases/2`).then((answer) => answer.json());
+	assert.equal(kept.kind, 'config');
+	assert.ok(!JSON.stringify(kept).includes('canary-4711'));
+	await portrait(page, 'app-simple');
+	await card.getByRole('button', { name: 'Unset DB_PASSWORD' }).click();
+	assert.equal(await command(page), 'hks env unset blog DB_PASSWORD');
+	await page.getByRole('dialog').getByRole('button', { name: 'Unset', exact: true }).click();
+	await page.locator('.release', { hasText: '#3' }).locator('.pill', { hasText: 'serving' }).waitFor({ timeout: 60_000 });
+	assert.deepEqual(await names.allInnerTexts(), ['API_KEY', 'GREETING']);
+	assert.equal(await page.getByRole('table', { name: 'Components' }).count(), 0, 'one component is the app itself');
+	quiet();
+	await page.close();
+});
+
+test('A23 staging is promoted to production, after a look at what changes', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/shop/staging');
+	await page.getByRole('button', { name: 'Promote to production', exact: true }).click();
+	await page.getByRole('heading', { name: 'Promote shop to production?' }).waitFor();
+	assert.equal(await command(page), 'hks promote shop --from staging --to production');
+	const changes = page.getByRole('list', { name: 'What changes in production' });
+	await changes.getByRole('listitem').filter({ hasText: 'hello:2' }).waitFor();
+	assert.doesNotMatch(await changes.innerText(), /CACHE_URL|GREETING/, 'the environment of production stays');
+	await portrait(page, 'promote', { full: false });
+	await page.getByRole('button', { name: 'Promote', exact: true }).click();
+	await page.locator('.app-title .tag.production').waitFor();
+	await page.locator('.release', { hasText: /promoted from staging #/ }).locator('.pill', { hasText: 'serving' }).waitFor({ timeout: 60_000 });
+	assert.equal(await page.getByRole('button', { name: 'Promote to production' }).count(), 0);
+	quiet();
+	await page.close();
+});
+
+test('a worker has no address, and can be looked at like the others', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/mailer/staging');
+	assert.equal(await page.locator('.app-url').count(), 0);
+	await page.getByRole('button', { name: 'Stop', exact: true }).click();
+	await page.getByRole('heading', { name: 'Stop mailer?' }).waitFor();
+	await page.keyboard.press('Escape');
+	quiet();
+	await page.close();
+});
+
 test('an app that is not there, and a screen that is not there', { skip }, async () => {
 	const { page, quiet, expect } = await open(browser.context);
 	expect(/404/);

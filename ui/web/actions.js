@@ -43,13 +43,18 @@ export function actionsOf(app) {
 			id: 'restart', label: 'Restart', icon: 'restart', cli: commands.app('restart', app),
 			run: () => perform(`Restarting ${name}; the instances are replaced one by one.`, () => api.restart(name, environment)),
 		});
-		actions.push({ id: 'scale', label: 'Scale', icon: 'scale', cli: commands.scale(app, app.replicas), run: () => openDialog({ kind: 'scale', app }) });
+		const [first] = app.components;
+		const several = app.components.length > 1;
+		actions.push({ id: 'scale', label: 'Scale', icon: 'scale', cli: commands.scale(app, first.replicas, several ? first.name : ''), run: () => openDialog({ kind: 'scale', app }) });
 		actions.push({ id: 'stop', label: 'Stop', icon: 'stop', cli: commands.app('stop', app), run: () => openDialog({ kind: 'stop', app }) });
 	} else {
 		actions.push({
 			id: 'start', label: 'Start', icon: 'play', cli: commands.app('start', app),
 			run: () => perform(`Starting ${name}.`, () => api.start(name, environment)),
 		});
+	}
+	if (environment === 'staging' && app.release > 0) {
+		actions.push({ id: 'promote', label: 'Promote to production', icon: 'promote', cli: commands.promote(app, 'production'), run: () => openDialog({ kind: 'promote', app }) });
 	}
 	actions.push({ id: 'delete', label: 'Delete', icon: 'trash', cli: commands.app('delete', app), danger: true, run: () => openDialog({ kind: 'delete', app }) });
 	return actions;

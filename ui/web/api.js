@@ -213,8 +213,10 @@ export const api = {
 	rollback: (name, environment, release) => request('POST', `${appPath(name, environment)}/rollback`, { release }),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
 	restart: (name, environment) => request('POST', `${appPath(name, environment)}/restart`),
-	/** @param {string} name @param {string} environment @param {number} replicas @returns {Promise<hks.App>} */
-	scale: (name, environment, replicas) => request('POST', `${appPath(name, environment)}/scale`, { replicas }, { again: true }),
+	/** @param {string} name @param {string} from @param {string} to @returns {Promise<hks.Release>} */
+	promote: (name, from, to) => request('POST', `${appPath(name, to)}/promote`, { from }),
+	/** @param {string} name @param {string} environment @param {string} component @param {number} replicas @returns {Promise<hks.App>} */
+	scale: (name, environment, component, replicas) => request('POST', `${appPath(name, environment)}/scale`, { component, replicas }, { again: true }),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
 	stop: (name, environment) => request('POST', `${appPath(name, environment)}/stop`, undefined, { again: true }),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
@@ -228,11 +230,11 @@ export const api = {
 	progress: (name, environment, number, signal, onProgress) =>
 		stream(`${appPath(name, environment)}/releases/${number}/progress`, signal, (_, data) => onProgress(data)),
 	/**
-	 * @param {string} name @param {string} environment @param {{follow: boolean, previous: boolean, tail: number}} query
+	 * @param {string} name @param {string} environment @param {{follow: boolean, previous: boolean, tail: number, component: string}} query
 	 * @param {AbortSignal} signal @param {(line: hks.LogLine) => void} onLine
 	 */
 	logs: (name, environment, query, signal, onLine) =>
-		stream(`${appPath(name, environment)}/logs?follow=${query.follow}&previous=${query.previous}&tail=${query.tail}`, signal,
+		stream(`${appPath(name, environment)}/logs?follow=${query.follow}&previous=${query.previous}&tail=${query.tail}${query.component && `&component=${query.component}`}`, signal,
 			(event, data) => event === 'log' && onLine(data)),
 
 	/** @returns {Promise<hks.Image[]>} */

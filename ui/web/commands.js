@@ -10,27 +10,38 @@ function quote(word) {
 /** @param {string | undefined} environment */
 const inEnvironment = (environment) => (environment && environment !== 'staging' ? ` --environment ${environment}` : '');
 
+/** @param {string | undefined} component */
+const ofComponent = (component) => (component ? ` --component ${quote(component)}` : '');
+
 /** @typedef {{name: string, environment: string}} Target */
 
 export const commands = {
 	/** @param {string} verb @param {Target} app */
 	app: (verb, app) => `hks app ${verb} ${quote(app.name)}${inEnvironment(app.environment)}`,
-	/** @param {Target} app @param {number | string} replicas */
-	scale: (app, replicas) => `hks app scale ${quote(app.name)} ${replicas}${inEnvironment(app.environment)}`,
+	/** @param {Target} app @param {number | string} replicas @param {string} [component] */
+	scale: (app, replicas, component) => `hks app scale ${quote(app.name)} ${replicas}${ofComponent(component)}${inEnvironment(app.environment)}`,
+	/** @param {Target} app @param {string} key @param {string} value */
+	setEnv: (app, key, value) => `hks env set ${quote(app.name)} ${quote(`${key}=${value}`)}${inEnvironment(app.environment)}`,
+	/** @param {Target} app @param {string} key */
+	unsetEnv: (app, key) => `hks env unset ${quote(app.name)} ${quote(key)}${inEnvironment(app.environment)}`,
+	/** @param {Target} app @param {string} to */
+	promote: (app, to) => `hks promote ${quote(app.name)} --from ${app.environment} --to ${to}`,
 	/** @param {Target} app @param {number} release */
 	rollback: (app, release) => `hks rollback ${quote(app.name)} ${release}${inEnvironment(app.environment)}`,
-	/** @param {Target} app @param {{follow: boolean, previous: boolean}} query */
-	logs: (app, query) => `hks app logs${query.previous ? ' --previous' : query.follow ? ' -f' : ''} ${quote(app.name)}${inEnvironment(app.environment)}`,
-	/** @param {Target} app @param {Partial<hks.Deploy>} deploy */
+	/** @param {Target} app @param {{follow: boolean, previous: boolean, component?: string}} query */
+	logs: (app, query) => `hks logs${query.previous ? ' --previous' : query.follow ? ' -f' : ''} ${quote(app.name)}${ofComponent(query.component)}${inEnvironment(app.environment)}`,
+	/** @param {Target} app @param {hks.Deploy} deploy of one component */
 	deploy(app, deploy) {
-		const words = ['hks deploy', `--name ${quote(app.name || 'NAME')}`, `--image ${quote(deploy.image || 'IMAGE')}`, `--port ${quote(deploy.port || 'PORT')}`];
+		const [component = {}] = deploy.change || [];
+		const words = ['hks deploy', `--name ${quote(app.name || 'NAME')}${ofComponent(component.name)}`, `--image ${quote(component.image || 'IMAGE')}`];
+		if (component.port !== undefined) words.push(`--port ${quote(component.port || 'PORT')}`);
 		if (app.environment !== 'staging') words.push(`--environment ${app.environment}`);
 		for (const [key, value] of Object.entries(deploy.env || {})) {
 			if (value !== hidden) words.push(`--env ${quote(`${key}=${value}`)}`);
 		}
-		if (deploy.replicas !== undefined) words.push(`--replicas ${deploy.replicas}`);
+		for (const replicas of Object.values(deploy.replicas || {})) words.push(`--replicas ${replicas}`);
 		for (const flag of /** @type {const} */ (['cpu', 'memory', 'host', 'path', 'health'])) {
-			if (deploy[flag]) words.push(`--${flag} ${quote(String(deploy[flag]))}`);
+			if (component[flag]) words.push(`--${flag} ${quote(String(component[flag]))}`);
 		}
 		return words.join(' ');
 	},

@@ -15,6 +15,9 @@ export function envProblem(name) {
 	return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? '' : 'Use letters, digits and underscores, not beginning with a digit.';
 }
 
+/** Whether a variable's name tells that its value is nothing to look at. @param {string} name */
+export const looksSecret = (name) => /(pass|pwd|secret|token|key|credential|auth|private|salt|dsn|webhook|_url$)/i.test(name);
+
 /** @param {string} port */
 export function portProblem(port) {
 	const value = Number(port);

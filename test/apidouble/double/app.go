@@ -1,6 +1,7 @@
 package double
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -18,6 +19,8 @@ type apps struct{ *world }
 // app is one application with its releases, oldest first.
 type app struct {
 	app      agent.App
+	replicas map[string]int // asked for, by component; missing: 1
+	ready    map[string]int // by component
 	releases []*release
 	begun    time.Time
 }
@@ -61,10 +64,10 @@ func (w apps) Get(_ context.Context, name string, env agent.Environment) (agent.
 	return a.snapshot(true), nil
 }
 
-// usage goes up and down, differently for each app.
-func (a *app) usage(at time.Time) agent.Usage {
+// usage of one instance goes up and down, differently for each component.
+func (a *app) usage(component string, at time.Time) agent.Usage {
 	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(a.app.Name + string(a.app.Environment)))
+	_, _ = hash.Write([]byte(a.app.Name + string(a.app.Environment) + component))
 	phase := float64(hash.Sum32() % 100)
 	swing := 1 + 0.4*math.Sin(float64(at.Unix())/60+phase) + 0.1*math.Sin(float64(at.Unix())/7)
 	return agent.Usage{
@@ -73,25 +76,74 @@ func (a *app) usage(at time.Time) agent.Usage {
 	}
 }
 
-func (a *app) snapshot(instances bool) agent.App {
-	now := a.app
-	usage := a.usage(time.Now())
-	now.Usage = agent.Usage{
-		CPU: usage.CPU * float64(now.Ready), Memory: usage.Memory * int64(now.Ready),
-		CPULimit: usage.CPULimit * float64(now.Ready), MemoryLimit: usage.MemoryLimit * int64(now.Ready), SampledAt: usage.SampledAt,
+func times(u agent.Usage, n int) agent.Usage {
+	u.CPU, u.CPULimit = u.CPU*float64(n), u.CPULimit*float64(n)
+	u.Memory, u.MemoryLimit = u.Memory*int64(n), u.MemoryLimit*int64(n)
+	return u
+}
+
+func plus(a, b agent.Usage) agent.Usage {
+	return agent.Usage{
+		CPU: a.CPU + b.CPU, CPULimit: a.CPULimit + b.CPULimit, Memory: a.Memory + b.Memory, MemoryLimit: a.MemoryLimit + b.MemoryLimit, SampledAt: b.SampledAt,
 	}
-	if instances {
-		for i := range now.Ready {
+}
+
+// serving is the release that serves, else the newest.
+func (a *app) serving() *release {
+	if a.app.Release > 0 {
+		return a.releases[a.app.Release-1]
+	}
+	return a.releases[len(a.releases)-1]
+}
+
+// asked is the number of replicas of a component.
+func (a *app) asked(component string) int {
+	if n, ok := a.replicas[component]; ok {
+		return n
+	}
+	return 1
+}
+
+// awake has all instances of the release that serves ready.
+func (a *app) awake() {
+	a.ready = map[string]int{}
+	for _, c := range a.serving().Spec.Components {
+		a.ready[c.Name] = a.asked(c.Name)
+	}
+}
+
+func (a *app) address(c agent.Component) string {
+	if c.Path == "" {
+		return ""
+	}
+	return "http://" + cmp.Or(c.Host, agent.HostLabel(a.app.Name, a.app.Environment)+".localhost") + strings.TrimSuffix(c.Path, "/")
+}
+
+func (a *app) snapshot(instances bool) agent.App {
+	now, r, at := a.app, a.serving(), time.Now()
+	main := r.Spec.Main()
+	now.URL, now.Image, now.Digest = a.address(main), main.Image, r.Digests[main.Name]
+	for _, c := range r.Spec.Components {
+		one := agent.ComponentState{
+			Name: c.Name, Image: c.Image, Digest: r.Digests[c.Name], URL: a.address(c), Port: c.Port,
+			Replicas: a.asked(c.Name), Ready: a.ready[c.Name], Usage: times(a.usage(c.Name, at), a.ready[c.Name]),
+		}
+		now.Components = append(now.Components, one)
+		now.Replicas, now.Ready, now.Usage = now.Replicas+one.Replicas, now.Ready+one.Ready, plus(now.Usage, one.Usage)
+		for i := range one.Ready {
+			if !instances {
+				break
+			}
 			now.Instances = append(now.Instances, agent.Instance{
-				Name: a.instance(i), Release: now.Release, Node: "node-1", Phase: "ready", Usage: usage, StartedAt: a.begun,
+				Name: a.instance(c.Name, i), Component: c.Name, Release: now.Release, Node: "node-1", Phase: "ready", Usage: a.usage(c.Name, at), StartedAt: a.begun,
 			})
 		}
 	}
 	return now
 }
 
-func (a *app) instance(i int) string {
-	return fmt.Sprintf("%s-6f%02x-%c%dx", agent.ObjectName(a.app.Name, a.app.Environment), a.app.Release, 'a'+rune(i%26), i)
+func (a *app) instance(component string, i int) string {
+	return fmt.Sprintf("%s-6f%02x-%c%dx", agent.ComponentName(a.app.Name, a.app.Environment, component), a.app.Release, 'a'+rune(i%26), i)
 }
 
 func (w apps) Series(name string, env agent.Environment, since time.Duration) []agent.Point {
@@ -105,7 +157,10 @@ func (w apps) Series(name string, env agent.Environment, since time.Duration) []
 	var points []agent.Point
 	end := time.Now().Truncate(every)
 	for at := end.Add(-min(since, 24*time.Hour)); !at.After(end); at = at.Add(every) {
-		usage := a.usage(at)
+		var usage agent.Usage
+		for _, c := range a.serving().Spec.Components {
+			usage = plus(usage, a.usage(c.Name, at))
+		}
 		points = append(points, agent.Point{Time: at.UTC(), CPU: usage.CPU, Memory: usage.Memory})
 	}
 	return points
@@ -150,7 +205,7 @@ func (w apps) StopApp(_ context.Context, name string, env agent.Environment, by 
 	now, err := w.update(name, env, func(a *app) { a.app.Status = agent.AppStopping })
 	if err == nil {
 		w.tell("info", keyOf(name, env), by, "stopped")
-		w.later(1500*time.Millisecond, name, env, func(a *app) { a.app.Status, a.app.Ready = agent.AppStopped, 0 })
+		w.later(1500*time.Millisecond, name, env, func(a *app) { a.app.Status, a.ready = agent.AppStopped, nil })
 	}
 	return now, err
 }
@@ -160,23 +215,37 @@ func (w apps) StartApp(_ context.Context, name string, env agent.Environment, by
 	if err == nil {
 		w.tell("info", keyOf(name, env), by, "started")
 		w.later(2*time.Second, name, env, func(a *app) {
-			a.app.Status, a.app.Ready, a.begun = agent.AppRunning, a.app.Replicas, time.Now().UTC()
+			a.app.Status, a.begun = agent.AppRunning, time.Now().UTC()
+			a.awake()
 		})
 	}
 	return now, err
 }
 
-func (w apps) Scale(_ context.Context, name string, env agent.Environment, replicas int, by string) (agent.App, error) {
+func (w apps) Scale(ctx context.Context, name string, env agent.Environment, component string, replicas int, by string) (agent.App, error) {
 	if limit := hobby().Pods; replicas > limit {
 		return agent.App{}, &agent.Error{
 			Code: agent.CodeQuota, Message: fmt.Sprintf("the workspace may have %d pods", limit), Fix: "ask for fewer replicas",
 			Details: map[string]any{"limit": limit, "asked": replicas},
 		}
 	}
-	now, err := w.update(name, env, func(a *app) { a.app.Replicas, a.app.Status = replicas, agent.AppUpdating })
+	before, err := w.Get(ctx, name, env)
+	if err != nil {
+		return agent.App{}, err
+	}
+	if component == "" && len(before.Components) == 1 {
+		component = before.Components[0].Name
+	}
+	if !slices.ContainsFunc(before.Components, func(c agent.ComponentState) bool { return c.Name == component }) {
+		return agent.App{}, &agent.Error{
+			Code: agent.CodeInvalid, Message: fmt.Sprintf("%s has no component %q", name, component), Fix: "see them with: hks app show " + name,
+			Details: map[string]any{"field": "component"},
+		}
+	}
+	now, err := w.update(name, env, func(a *app) { a.replicas[component], a.app.Status = replicas, agent.AppUpdating })
 	if err == nil {
-		w.tell("info", keyOf(name, env), by, fmt.Sprintf("scaled to %d", replicas))
-		w.later(1500*time.Millisecond, name, env, func(a *app) { a.app.Status, a.app.Ready = agent.AppRunning, a.app.Replicas })
+		w.tell("info", keyOf(name, env), by, fmt.Sprintf("scaled %s to %d", component, replicas))
+		w.later(1500*time.Millisecond, name, env, func(a *app) { a.app.Status, a.ready[component] = agent.AppRunning, replicas })
 	}
 	return now, err
 }

@@ -69,7 +69,7 @@ func TestDeployThroughTheDouble(t *testing.T) {
 	v := visit(t, Config{Password: "a horse in the rain", Speed: 100})
 	v.do("POST", "/api/login", `{"password":"a horse in the rain"}`, http.StatusNoContent)
 	v.until("/api/workspace", `"status":"ready"`)
-	v.do("POST", "/api/apps/web/staging/releases", `{"image":"hello:1","port":8080,"env":{"KEY":"canary-4711"}}`, http.StatusAccepted)
+	v.do("POST", "/api/apps/web/staging/releases", `{"change":[{"image":"hello:1","port":8080}],"env":{"KEY":"canary-4711"}}`, http.StatusAccepted)
 	progress := v.do("GET", "/api/apps/web/staging/releases/1/progress", "", http.StatusOK)
 	if !strings.Contains(progress, `"done":true`) || !strings.Contains(progress, "event: end") {
 		t.Errorf("the progress is not complete:\n%s", progress)
@@ -80,11 +80,38 @@ func TestDeployThroughTheDouble(t *testing.T) {
 	if logs := v.do("GET", "/api/apps/web/staging/logs?tail=5", "", http.StatusOK); strings.Count(logs, "event: log") != 5 {
 		t.Errorf("want 5 lines:\n%s", logs)
 	}
-	v.do("POST", "/api/apps/web/staging/releases", `{"image":"missing:1","port":8080}`, http.StatusAccepted)
+	v.do("POST", "/api/apps/web/staging/releases", `{"change":[{"image":"missing:1"}]}`, http.StatusAccepted)
 	if progress := v.do("GET", "/api/apps/web/staging/releases/2/progress", "", http.StatusOK); !strings.Contains(progress, "manifest unknown") {
 		t.Errorf("the progress does not tell the failure:\n%s", progress)
 	}
 	v.do("DELETE", "/api/apps/web/staging", "", http.StatusOK)
+}
+
+func TestComponentsThroughTheDouble(t *testing.T) {
+	v := visit(t, Config{Password: "a horse in the rain", Speed: 100, Seed: true})
+	v.do("POST", "/api/login", `{"password":"a horse in the rain"}`, http.StatusNoContent)
+	v.until("/api/apps/shop/staging", `"release":2`)
+	app := v.do("GET", "/api/apps/shop/staging", "", http.StatusOK)
+	for _, want := range []string{`"component":"backend"`, `"component":"frontend"`, `"url":"http://shop-staging.localhost/api"`} {
+		if !strings.Contains(app, want) {
+			t.Errorf("the app has no %s:\n%s", want, app)
+		}
+	}
+	v.do("POST", "/api/apps/shop/staging/scale", `{"replicas":3}`, http.StatusBadRequest)
+	v.do("POST", "/api/apps/shop/staging/scale", `{"component":"backend","replicas":3}`, http.StatusAccepted)
+	v.until("/api/apps/shop/staging", `"replicas":3,"ready":3`)
+	if logs := v.do("GET", "/api/apps/shop/staging/logs?tail=2&component=backend", "", http.StatusOK); strings.Count(logs, "event: log") != 6 || strings.Contains(logs, "frontend") {
+		t.Errorf("want 2 lines of each of 3 backends:\n%s", logs)
+	}
+	changes := v.do("POST", "/api/apps/shop/staging/diff", `{"change":[{"name":"frontend","image":"page:2"}],"env":{"API_KEY":"canary-4711"}}`, http.StatusOK)
+	if !strings.Contains(changes, `"page:2"`) || !strings.Contains(changes, `"env API_KEY"`) || strings.Contains(changes, "canary-4711") {
+		t.Errorf("the difference is not told, or tells too much:\n%s", changes)
+	}
+	v.until("/api/apps/shop/production", `"release":1`)
+	promoted := v.do("POST", "/api/apps/shop/production/promote", `{"from":"staging"}`, http.StatusAccepted)
+	if !strings.Contains(promoted, `"hello:2"`) || !strings.Contains(promoted, `"kind":"promote"`) || strings.Contains(promoted, "CACHE_URL") {
+		t.Errorf("want the images of staging with the environment of production:\n%s", promoted)
+	}
 }
 
 // until asks again until the answer holds want, or the test's time is over.

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,58 +16,82 @@ import (
 )
 
 func (w apps) Deploy(_ context.Context, name string, env agent.Environment, deploy agent.Deploy, by string) (agent.Release, error) {
-	if err := agent.ValidatePort(deploy.Port); err != nil {
+	before := w.newest(name, env)
+	spec, err := complete(deploy, before)
+	if err != nil {
 		return agent.Release{}, err
 	}
-	if deploy.Image == "" || strings.ContainsAny(deploy.Image, " \t") {
-		return agent.Release{}, &agent.Error{
-			Code: agent.CodeInvalidImage, Message: fmt.Sprintf("%q is not the name of an image", deploy.Image), Fix: "write it as web:1 or registry.example.com/web:1",
-		}
+	kind := "deploy"
+	if len(before.Components) > 0 && reflect.DeepEqual(before.Components, spec.Components) {
+		kind = "config"
 	}
-	for variable := range deploy.Env {
-		if err := agent.ValidateEnvName(variable); err != nil {
-			return agent.Release{}, err
-		}
+	return w.release(name, env, spec, deploy.Replicas, agent.Release{Kind: kind, By: by})
+}
+
+// newest is the configuration of the newest release; empty when there is none.
+func (w apps) newest(name string, env agent.Environment) agent.Spec {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, err := w.find(name, env)
+	if err != nil {
+		return agent.Spec{}
 	}
-	return w.release(name, env, deploy.Spec, deploy.Replicas, "deploy", 0, by)
+	return a.releases[len(a.releases)-1].Spec
 }
 
 // release accepts a release and begins to roll it out.
-func (w apps) release(name string, env agent.Environment, spec agent.Spec, replicas *int, kind string, from int, by string) (agent.Release, error) {
+func (w apps) release(name string, env agent.Environment, spec agent.Spec, replicas map[string]int, as agent.Release) (agent.Release, error) {
 	w.mu.Lock()
 	if w.workspace == nil || w.workspace.Status != agent.WorkspaceReady {
 		w.mu.Unlock()
 		return agent.Release{}, &agent.Error{Code: agent.CodeWorkspaceMissing, Message: "the workspace is not ready", Fix: "wait a moment, and see: hks workspace"}
 	}
+	accepted := w.accept(name, env, spec, replicas, as).Release
+	w.mu.Unlock()
+	w.jobs.Go(func() { w.rollOut(name, env, accepted.Number) })
+	return accepted, nil
+}
+
+// accept writes a release down; one on its way gives way to it. The caller
+// holds w.mu.
+func (w apps) accept(name string, env agent.Environment, spec agent.Spec, replicas map[string]int, as agent.Release) *release {
 	a, ok := w.apps[keyOf(name, env)]
 	if !ok {
-		host := agent.HostLabel(name, env) + ".localhost"
-		if spec.Host != "" {
-			host = spec.Host
+		a = &app{
+			app:      agent.App{Name: name, Environment: env, Status: agent.AppDeploying, CreatedAt: time.Now().UTC()},
+			replicas: map[string]int{}, ready: map[string]int{},
 		}
-		a = &app{app: agent.App{
-			Name: name, Environment: env, Status: agent.AppDeploying, URL: "http://" + host + spec.Path, Replicas: 1, CreatedAt: time.Now().UTC(),
-		}}
 		w.apps[keyOf(name, env)] = a
 	}
-	if replicas != nil {
-		a.app.Replicas = *replicas
-	}
-	r := &release{Release: agent.Release{
-		App: name, Environment: env, Number: len(a.releases) + 1, Spec: spec, Kind: kind, From: from, By: by,
-		Status: agent.ReleasePending, CreatedAt: time.Now().UTC(),
-	}}
+	maps.Copy(a.replicas, replicas)
+	as.App, as.Environment, as.Number, as.Spec = name, env, len(a.releases)+1, spec
+	as.Status, as.CreatedAt = agent.ReleasePending, time.Now().UTC()
 	for _, earlier := range a.releases {
 		if !earlier.Status.Done() {
 			earlier.Status, earlier.FinishedAt = agent.ReleaseCancelled, time.Now().UTC()
 			earlier.steps = append(earlier.steps, agent.Progress{Time: time.Now().UTC(), Step: "failed", Message: "a newer release took its place", Done: true})
 		}
 	}
+	r := &release{Release: as}
 	a.releases = append(a.releases, r)
-	accepted := r.Release
-	w.mu.Unlock()
-	w.jobs.Go(func() { w.rollOut(name, env, r.Number) })
-	return accepted, nil
+	return r
+}
+
+// serve has a release be the one that serves. The caller holds w.mu.
+func (a *app) serve(r *release) {
+	now := time.Now().UTC()
+	r.Status, r.FinishedAt, r.Digests = agent.ReleaseSucceeded, now, map[string]string{}
+	for _, c := range r.Spec.Components {
+		sum := sha256.Sum256([]byte(c.Image))
+		r.Digests[c.Name] = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	a.app.Release, a.app.Target, a.app.Status, a.app.Reason, a.app.Fix, a.begun = r.Number, 0, agent.AppRunning, "", "", now
+	a.awake()
+	message := fmt.Sprintf("release %d runs", r.Number)
+	if at := a.address(r.Spec.Main()); at != "" {
+		message = fmt.Sprintf("release %d serves at %s", r.Number, at)
+	}
+	r.finish("done", message)
 }
 
 // rollOut takes a release through its steps, as its image's name demands.
@@ -76,9 +102,7 @@ func (w apps) rollOut(name string, env agent.Environment, number int) {
 			a.app.Status = agent.AppUpdating
 		}
 	})
-	image := w.imageOf(name, env, number)
-	sum := sha256.Sum256([]byte(image))
-	digest := "sha256:" + hex.EncodeToString(sum[:])
+	image := w.imagesOf(name, env, number)
 	if !w.step(name, env, number, "resolve", "looked up "+image, 300*time.Millisecond) {
 		return
 	}
@@ -120,27 +144,28 @@ func (w apps) rollOut(name string, env agent.Environment, number int) {
 		}
 	}
 	_, _ = w.update(name, env, func(a *app) {
-		r := a.releases[number-1]
-		if r.Status.Done() {
-			return
+		if r := a.releases[number-1]; !r.Status.Done() {
+			a.serve(r)
 		}
-		now := time.Now().UTC()
-		r.Status, r.Digest, r.FinishedAt = agent.ReleaseSucceeded, digest, now
-		a.app.Release, a.app.Target, a.app.Image, a.app.Digest = number, 0, image, digest
-		a.app.Status, a.app.Ready, a.app.Reason, a.app.Fix, a.begun = agent.AppRunning, a.app.Replicas, "", "", now
-		r.finish("done", fmt.Sprintf("release %d serves at %s", number, a.app.URL))
 	})
 	w.tellRelease(name, env, number, "info", "serves")
 }
 
-func (w apps) imageOf(name string, env agent.Environment, number int) string {
+// imagesOf lists the images of a release, each once.
+func (w apps) imagesOf(name string, env agent.Environment, number int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a, err := w.find(name, env)
 	if err != nil {
 		return ""
 	}
-	return a.releases[number-1].Spec.Image
+	var images []string
+	for _, c := range a.releases[number-1].Spec.Components {
+		if !slices.Contains(images, c.Image) {
+			images = append(images, c.Image)
+		}
+	}
+	return strings.Join(images, ", ")
 }
 
 // step shows a step and passes its time; false when the release is over.
@@ -162,7 +187,7 @@ func (w apps) fail(name string, env agent.Environment, number int, failure *agen
 		r.Status, r.Failure, r.FinishedAt = agent.ReleaseFailed, failure, time.Now().UTC()
 		a.app.Target = 0
 		if a.app.Status = agent.AppRunning; a.app.Release == 0 {
-			a.app.Status, a.app.Image = agent.AppError, r.Spec.Image
+			a.app.Status = agent.AppError
 		}
 		a.app.Reason, a.app.Fix = failure.Message, failure.Fix
 		r.finish("failed", failure.Message)
@@ -225,7 +250,37 @@ func (w apps) Rollback(ctx context.Context, name string, env agent.Environment, 
 	if err != nil {
 		return agent.Release{}, err
 	}
-	return w.release(name, env, before.Spec, nil, "rollback", number, by)
+	return w.release(name, env, before.Spec, nil, agent.Release{Kind: "rollback", From: number, By: by})
+}
+
+func (w apps) Promote(ctx context.Context, name string, from, to agent.Environment, by string) (agent.Release, error) {
+	source, err := w.Get(ctx, name, from)
+	if err != nil {
+		return agent.Release{}, err
+	}
+	if from == to || source.Release == 0 {
+		return agent.Release{}, &agent.Error{Code: agent.CodeConflict, Message: fmt.Sprintf("nothing of %s in %s can be promoted to %s", name, from, to), Fix: "see: hks releases " + name}
+	}
+	serving, err := w.Release(ctx, name, from, source.Release)
+	if err != nil {
+		return agent.Release{}, err
+	}
+	before := w.newest(name, to)
+	spec := agent.Spec{Env: before.Env, Components: slices.Clone(serving.Spec.Components)}
+	for i, c := range spec.Components {
+		was, _ := before.Component(c.Name)
+		spec.Components[i].Host = was.Host
+	}
+	return w.release(name, to, spec, nil, agent.Release{Kind: "promote", From: serving.Number, By: by})
+}
+
+func (w apps) Diff(_ context.Context, name string, env agent.Environment, deploy agent.Deploy) ([]agent.Change, error) {
+	before := w.newest(name, env)
+	spec, err := complete(deploy, before)
+	if err != nil {
+		return nil, err
+	}
+	return compare(before, spec), nil
 }
 
 func (w apps) Progress(ctx context.Context, name string, env agent.Environment, number int) iter.Seq2[agent.Progress, error] {
@@ -283,7 +338,7 @@ func (w apps) Logs(ctx context.Context, name string, env agent.Environment, quer
 			if query.Since != 0 && time.Since(at) > query.Since {
 				continue
 			}
-			for _, instance := range now.Instances {
+			for _, instance := range wanted(now.Instances, query) {
 				if !yield(line(at, instance.Name), nil) {
 					return
 				}
@@ -295,11 +350,17 @@ func (w apps) Logs(ctx context.Context, name string, env agent.Environment, quer
 				yield(agent.LogLine{}, err)
 				return
 			}
-			for _, instance := range now.Instances {
+			for _, instance := range wanted(now.Instances, query) {
 				if !yield(line(time.Now(), instance.Name), nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+func wanted(instances []agent.Instance, query agent.LogQuery) []agent.Instance {
+	return slices.DeleteFunc(slices.Clone(instances), func(i agent.Instance) bool {
+		return query.Component != "" && i.Component != query.Component
+	})
 }

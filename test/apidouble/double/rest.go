@@ -194,19 +194,41 @@ func (w *world) seed() {
 		Name: agent.DefaultWorkspace, Status: agent.WorkspaceReady, Plan: hobby(), PodLevel: "restricted", CreatedAt: time.Now().UTC(),
 	}
 	w.mu.Unlock()
-	two := 2
-	spec := func(image string) agent.Spec {
-		return agent.Spec{Image: image, Port: 8080, Env: map[string]string{"GREETING": "hello", "API_KEY": "made-up-secret"}}
+	web := func(image string) agent.Spec {
+		return agent.Spec{Components: []agent.Component{{Name: agent.DefaultComponent, Image: image, Port: 8080, Path: "/"}}, Env: madeUpEnv()}
 	}
+	shop := func(image string) agent.Spec {
+		return agent.Spec{Env: madeUpEnv(), Components: []agent.Component{
+			{Name: "backend", Image: image, Port: 3000, Path: "/api", Env: map[string]string{"LOG_LEVEL": "info"}, Secrets: []string{"API_KEY"}},
+			{Name: "frontend", Image: "page:1", Port: 8080, Path: "/"},
+		}}
+	}
+	w.past("shop", agent.Staging, shop("hello:1"))
+	queue := agent.Spec{Components: []agent.Component{{Name: "mailer", Image: "hello:1"}}, Env: madeUpEnv()}
+	newer := shop("hello:2")
+	newer.Env["CACHE_URL"], newer.Components[0].Memory = "redis://made-up", "512Mi"
 	for _, s := range []struct {
 		name     string
 		env      agent.Environment
-		image    string
-		replicas *int
+		spec     agent.Spec
+		replicas map[string]int
 	}{
-		{"shop", agent.Production, "hello:1", &two}, {"shop", agent.Staging, "hello:2", nil},
-		{"blog", agent.Staging, "hello:1", nil}, {"worker", agent.Staging, "crash:1", nil}, {"report", agent.Staging, "missing:9", nil},
+		{"shop", agent.Production, shop("hello:1"), map[string]int{"backend": 2}}, {"shop", agent.Staging, newer, nil},
+		{"blog", agent.Staging, web("hello:1"), nil}, {"worker", agent.Staging, web("crash:1"), nil}, {"report", agent.Staging, web("missing:9"), nil},
+		{"mailer", agent.Staging, queue, nil},
 	} {
-		_, _ = apps{w}.release(s.name, s.env, spec(s.image), s.replicas, "deploy", 0, "owner") // the workspace is ready
+		_, _ = apps{w}.release(s.name, s.env, s.spec, s.replicas, agent.Release{Kind: "deploy", By: "owner"}) // the workspace is ready
 	}
+}
+
+func madeUpEnv() map[string]string {
+	return map[string]string{"GREETING": "hello", "API_KEY": "made-up-secret"}
+}
+
+// past begins with a release that serves already.
+func (w *world) past(name string, env agent.Environment, spec agent.Spec) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := apps{w}.accept(name, env, spec, nil, agent.Release{Kind: "deploy", By: "owner"})
+	w.apps[keyOf(name, env)].serve(r)
 }

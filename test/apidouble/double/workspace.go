@@ -33,10 +33,10 @@ func (w workspaces) snapshot() agent.Workspace {
 	now := *w.workspace
 	var cpu, memory, pods float64
 	for _, a := range w.apps {
-		usage := a.usage(time.Now())
-		cpu += usage.CPULimit * float64(a.app.Ready)
-		memory += float64(usage.MemoryLimit) * float64(a.app.Ready)
-		pods += float64(a.app.Ready)
+		now := a.snapshot(false)
+		cpu += now.Usage.CPULimit
+		memory += float64(now.Usage.MemoryLimit)
+		pods += float64(now.Ready)
 	}
 	now.Resources = []agent.Resource{
 		{Name: "cpu", Unit: "cores", Used: cpu, Limit: 6},

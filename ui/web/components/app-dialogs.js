@@ -1,10 +1,13 @@
 import { useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
 import { commands } from '../commands.js';
+import { compareReleases, imagesOf } from '../diff.js';
 import { count } from '../format.js';
 import { html } from '../html.js';
 import { navigate } from '../router.js';
-import { dropApp, keyOf, putApp, putRelease, toast } from '../store.js';
+import { dropApp, get, keyOf, putApp, putRelease, toast } from '../store.js';
+import { Changes } from './changes.js';
+import { Choice } from './choice.js';
 import { Field } from './field.js';
 import { FormDialog } from './form-dialog.js';
 import { Icon } from './icon.js';
@@ -12,18 +15,26 @@ import { Time } from './time.js';
 
 const mostReplicas = 100;
 
-/** @param {{app: hks.App}} props */
-export function ScaleDialog({ app }) {
-	const [value, setValue] = useState(String(app.replicas));
+/** @param {{app: hks.App, component?: string}} props */
+export function ScaleDialog({ app, component }) {
+	const several = app.components.length > 1;
+	const [name, setName] = useState(component || app.components[0].name);
+	const now = app.components.find((one) => one.name === name)?.replicas || 0;
+	const [value, setValue] = useState(String(now));
 	const replicas = Number(value);
 	const ready = /^\d+$/.test(value) && replicas >= 1 && replicas <= mostReplicas;
 	const step = (/** @type {number} */ by) => setValue(String(Math.min(mostReplicas, Math.max(1, (replicas || 0) + by))));
-	const run = async () => {
-		putApp(await api.scale(app.name, app.environment, replicas));
-		toast({ kind: 'success', message: `${app.name} goes from ${app.replicas} to ${count(replicas, 'replica')}.` });
+	const choose = (/** @type {string} */ chosen) => {
+		setName(chosen);
+		setValue(String(app.components.find((one) => one.name === chosen)?.replicas));
 	};
-	return html`<${FormDialog} title=${`Scale ${app.name}`} action="Scale" command=${commands.scale(app, ready ? replicas : app.replicas)} run=${run} ready=${ready}>
-		<p>How many instances serve ${app.name} in ${app.environment}. Releases and rollbacks keep the number.</p>
+	const run = async () => {
+		putApp(await api.scale(app.name, app.environment, name, replicas));
+		toast({ kind: 'success', message: `${several ? `${name} of ${app.name}` : app.name} goes from ${now} to ${count(replicas, 'replica')}.` });
+	};
+	return html`<${FormDialog} title=${`Scale ${app.name}`} action="Scale" command=${commands.scale(app, ready ? replicas : now, several ? name : '')} run=${run} ready=${ready}>
+		<p>How many instances ${several ? 'a component of' : 'of'} ${app.name} ${several ? 'has' : 'there are'} in ${app.environment}. Releases and rollbacks keep the number.</p>
+		${several && html`<${Choice} label="Component" value=${name} onValue=${choose} options=${app.components.map((one) => one.name)} />`}
 		<div class="stepper">
 			<button type="button" class="button" aria-label="One less" onClick=${() => step(-1)}><${Icon} name="minus" /></button>
 			<${Field} label="Replicas" value=${value} onValue=${setValue} problem=${ready ? '' : `From 1 to ${mostReplicas}; to have none, stop the app.`} input=${{ inputMode: 'numeric', autofocus: true }} />
@@ -39,7 +50,7 @@ export function StopDialog({ app }) {
 		toast({ kind: 'success', message: `Stopping ${app.name}.` });
 	};
 	return html`<${FormDialog} title=${`Stop ${app.name}?`} action="Stop" command=${commands.app('stop', app)} run=${run}>
-		<p>All instances in ${app.environment} end, and <strong>${app.url || 'its address'}</strong> stops answering. Releases, settings and the number of replicas stay; Start brings it back as it was.</p>
+		<p>All instances in ${app.environment} end${app.url && html`, and <strong>${app.url}</strong> stops answering`}. Releases, settings and the number of replicas stay; Start brings it back as it was.</p>
 	</${FormDialog}>`;
 }
 
@@ -88,7 +99,7 @@ export function DeleteDialog({ app }) {
 		});
 	};
 	return html`<${FormDialog} title=${`Delete ${app.name} in ${app.environment}?`} action="Delete for good" danger command=${commands.app('delete', app)} run=${run} ready=${typed === app.name}>
-		<p>This removes its instances, its route <strong>${app.url}</strong> and ${app.release ? `all releases up to #${app.release}` : 'all releases'}, with their settings. It can't be undone.</p>
+		<p>This removes its instances, ${app.url && html`its route <strong>${app.url}</strong> `}and ${app.release ? `all releases up to #${app.release}` : 'all releases'}, with their settings. It can't be undone.</p>
 		<${Field} label=${html`Type <strong>${app.name}</strong> to confirm`} value=${typed} onValue=${setTyped} input=${{ autofocus: true }} />
 	</${FormDialog}>`;
 }
@@ -100,11 +111,15 @@ export function RollbackDialog({ app, release }) {
 		putRelease(made);
 		toast({ kind: 'info', message: `Release ${made.number} brings back release ${release.number}.` });
 	};
+	const serving = get().releases[keyOf(app)]?.find((one) => one.number === app.release);
+	const changes = serving ? compareReleases(serving, release) : [];
+	const images = imagesOf(release.spec);
 	return html`<${FormDialog} title=${`Roll back to release ${release.number}?`} action=${`Roll back to #${release.number}`} command=${commands.rollback(app, release.number)} run=${run}>
-		<p>${app.name} in ${app.environment} goes from <strong>#${app.release}</strong> back to the image and settings of <strong>#${release.number}</strong>. It becomes a new release; no request is dropped.</p>
+		<p>${app.name} in ${app.environment} goes from <strong>#${app.release}</strong> back to the ${images.length > 1 ? 'images' : 'image'} and settings of <strong>#${release.number}</strong>. It becomes a new release; no request is dropped.</p>
 		<dl class="facts">
-			<div><dt>Image</dt><dd><code>${release.spec.image}</code></dd></div>
+			<div><dt>${images.length > 1 ? 'Images' : 'Image'}</dt><dd>${images.map((image) => html`<code>${image}</code>`)}</dd></div>
 			<div><dt>Released</dt><dd><${Time} at=${release.createdAt} /> by ${release.by}</dd></div>
 		</dl>
+		${changes.length > 0 && html`<${Changes} changes=${changes} several=${release.spec.components.length > 1} label="What changes" />`}
 	</${FormDialog}>`;
 }

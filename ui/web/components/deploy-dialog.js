@@ -6,6 +6,7 @@ import { html } from '../html.js';
 import { appLink, navigate } from '../router.js';
 import { closeDialog, get, keyOf, putRelease, toast } from '../store.js';
 import { envProblem, nameProblem, pathProblem, portProblem } from '../validate.js';
+import { Choice } from './choice.js';
 import { Cli } from './cli.js';
 import { Dialog } from './dialog.js';
 import { EnvRows } from './env-rows.js';
@@ -14,46 +15,54 @@ import { Icon } from './icon.js';
 import { Problem } from './problem.js';
 
 /**
- * @typedef {{name: string, environment: string, image: string, port: string, replicas: string, cpu: string, memory: string, host: string, path: string, health: string}} Form
+ * @typedef {{name: string, environment: string, component: string, image: string, port: string, replicas: string, cpu: string, memory: string, host: string, path: string, health: string}} Form
  * @typedef {{id: number, key: string, value: string}} EnvRow
  */
 
 /** Asks for no health path, but a connection to the port. */
 const connect = 'tcp';
 
-/** @param {hks.App | undefined} app @param {hks.Release | undefined} release @returns {Form} */
-function initial(app, release) {
-	const spec = release?.spec;
+/** @param {hks.App | undefined} app @param {hks.Release | undefined} release @param {string} [component] @returns {Form} */
+function initial(app, release, component = app?.components[0]?.name || '') {
+	const spec = release?.spec.components.find((one) => one.name === component);
+	const now = app?.components.find((one) => one.name === component);
 	return {
-		name: app?.name || '', environment: app?.environment || 'staging', image: spec?.image || app?.image || '', port: spec ? String(spec.port) : '8080',
-		replicas: app ? String(app.replicas) : '', cpu: spec?.cpu || '', memory: spec?.memory || '', host: spec?.host || '', path: spec?.path || '', health: spec?.health || '',
+		name: app?.name || '', environment: app?.environment || 'staging', component, image: spec?.image || now?.image || '',
+		port: spec || now ? String(spec?.port || now?.port || '') : '8080', replicas: now ? String(now.replicas) : '', cpu: spec?.cpu || '', memory: spec?.memory || '', host: spec?.host || '', path: spec?.path || '', health: spec?.health || '',
 	};
 }
 
+/** The only component needs no name. */
+const only = 'app';
+
 /**
  * What is left out stays as in the release before.
- * @param {Form} form @param {EnvRow[]} rows @param {hks.Release | undefined} before @returns {hks.Deploy}
+ * @param {Form} form @param {EnvRow[]} rows @param {hks.Release | undefined} before @param {string[]} components @returns {hks.Deploy}
  */
-function toDeploy(form, rows, before) {
+function toDeploy(form, rows, before, components) {
+	/** @type {Partial<hks.Component>} */
+	const change = { image: form.image.trim() };
+	if (components.length > 1) change.name = form.component;
+	if (form.port !== '') change.port = Number(form.port);
 	/** @type {hks.Deploy} */
-	const deploy = { image: form.image.trim(), port: Number(form.port) };
+	const deploy = { change: [change] };
 	const env = rows.filter((row) => row.key !== '');
 	if (env.length > 0 || before) deploy.env = Object.fromEntries(env.map((row) => [row.key, row.value]));
-	if (form.replicas !== '') deploy.replicas = Number(form.replicas);
+	if (form.replicas !== '') deploy.replicas = { [components.length > 1 ? form.component : components[0] || only]: Number(form.replicas) };
 	for (const field of /** @type {const} */ (['cpu', 'memory', 'host', 'path', 'health'])) {
-		if (form[field].trim() !== '') deploy[field] = form[field].trim();
+		if (form[field].trim() !== '') change[field] = form[field].trim();
 	}
-	if (before?.spec.health && !deploy.health) deploy.health = connect;
+	if (!change.health && before?.spec.components.find((one) => one.name === form.component)?.health) change.health = connect;
 	return deploy;
 }
 
-/** @param {Form} form @param {EnvRow[]} rows @returns {Record<string, string>} what is wrong, by field */
-function check(form, rows) {
+/** @param {Form} form @param {EnvRow[]} rows @param {boolean} worker nothing listens @returns {Record<string, string>} what is wrong, by field */
+function check(form, rows, worker) {
 	/** @type {Record<string, string>} */
 	const problems = {
 		name: nameProblem(form.name),
 		image: form.image.trim() === '' ? 'Give an image, such as web:2 or ghcr.io/owner/web:2.' : '',
-		port: portProblem(form.port),
+		port: worker && form.port === '' ? '' : portProblem(form.port),
 		replicas: form.replicas === '' || /^\d{1,3}$/.test(form.replicas) ? '' : 'Give a whole number.',
 		path: pathProblem(form.path),
 		health: pathProblem(form.health),
@@ -85,12 +94,20 @@ export function DeployDialog({ app, release }) {
 	useEffect(() => setRows(Object.entries(before?.spec.env || {}).map(([key, value], id) => ({ id, key, value }))), [before]);
 
 	const set = (/** @type {keyof Form} */ field) => (/** @type {string} */ value) => setForm((form) => ({ ...form, [field]: value }));
-	const problems = useMemo(() => check(form, rows), [form, rows]);
+	const there = app || get().apps?.[keyOf(form)];
+	const components = (there?.components || []).map((one) => one.name);
+	const chosen = there?.components.find((one) => one.name === form.component);
+	const worker = Boolean(chosen && !chosen.port);
+	const problems = useMemo(() => check(form, rows, worker), [form, rows, worker]);
 	const problem = (/** @type {string} */ field) =>
 		(told && problems[field]) || (error && error.details.field === field ? sentence(error.message) : '');
-	const deploy = toDeploy(form, rows, before);
-	const command = commands.deploy(form, app && deploy.replicas === app.replicas ? { ...deploy, replicas: undefined } : deploy);
-	const exists = !app && Boolean(get().apps?.[keyOf(form)]);
+	useEffect(() => {
+		if (components.length > 0 && !chosen) set('component')(components[0]); // the name of an app that is there was typed
+	}, [there]);
+	const deploy = toDeploy(form, rows, before, components);
+	const command = commands.deploy(form, chosen && form.replicas === String(chosen.replicas) ? { ...deploy, replicas: undefined } : deploy);
+	const exists = !app && Boolean(there);
+	const choose = (/** @type {string} */ component) => (app ? setForm(initial(app, before, component)) : set('component')(component));
 
 	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
@@ -120,10 +137,11 @@ export function DeployDialog({ app, release }) {
 				<${Field} label="Name" value=${form.name} onValue=${set('name')} problem=${problem('name')} hint=${exists ? 'This app exists: it gets a new release.' : ''}
 					input=${{ disabled: Boolean(app), autofocus: !app, placeholder: 'web' }} />
 				<${EnvironmentField} value=${form.environment} onValue=${set('environment')} fixed=${Boolean(app)} />
+				${components.length > 1 && html`<${Choice} label="Component" value=${form.component} onValue=${choose} options=${components} />`}
 				<${Field} class="grow" label="Image" value=${form.image} onValue=${set('image')} problem=${problem('image')}
 					hint="A short name such as web:2 is looked up on the appliance first." input=${{ list: listId, autofocus: Boolean(app), placeholder: 'web:1' }} />
 				<datalist id=${listId}>${images.map((image) => html`<option value=${image.name}></option>`)}</datalist>
-				<${Field} label="Port" value=${form.port} onValue=${set('port')} problem=${problem('port')} input=${{ inputMode: 'numeric' }} />
+				<${Field} label="Port" value=${form.port} onValue=${set('port')} problem=${problem('port')} hint=${worker ? 'A worker needs none.' : ''} input=${{ inputMode: 'numeric' }} />
 			</div>
 			<${EnvRows} rows=${rows} onRows=${setRows} problem=${(/** @type {number} */ id) => problem(`env ${id}`)} />
 			<details class="more" open=${Boolean(form.cpu || form.memory || form.host || form.path || form.health)}>
@@ -132,7 +150,7 @@ export function DeployDialog({ app, release }) {
 					<${Field} label="Replicas" optional value=${form.replicas} onValue=${set('replicas')} problem=${problem('replicas')} input=${{ inputMode: 'numeric', placeholder: '1' }} />
 					<${Field} label="CPU limit" optional value=${form.cpu} onValue=${set('cpu')} problem=${problem('cpu')} hint="Such as 500m or 1" />
 					<${Field} label="Memory limit" optional value=${form.memory} onValue=${set('memory')} problem=${problem('memory')} hint="Such as 256Mi or 1Gi" />
-					<${Field} class="grow" label="Host" optional value=${form.host} onValue=${set('host')} problem=${problem('host')} hint="Left empty, the app gets one under the appliance's domain." />
+					<${Field} class="grow" label="Host" optional value=${form.host} onValue=${set('host')} problem=${problem('host')} hint="Left empty, it gets one under the appliance's domain." />
 					<${Field} label="Path" optional value=${form.path} onValue=${set('path')} problem=${problem('path')} input=${{ placeholder: '/' }} />
 					<${Field} class="grow" label="Health check path" optional value=${form.health} onValue=${set('health')} problem=${problem('health')} hint="Left empty, a connection to the port will do." input=${{ placeholder: '/healthz' }} />
 				</div>

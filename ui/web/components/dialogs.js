@@ -2,10 +2,15 @@ import { html } from '../html.js';
 import { useStore } from '../store.js';
 import { DeleteDialog, RollbackDialog, ScaleDialog, StopDialog } from './app-dialogs.js';
 import { DeployDialog } from './deploy-dialog.js';
+import { SetEnvDialog, UnsetEnvDialog } from './env-dialogs.js';
 import { Palette } from './palette.js';
+import { PromoteDialog } from './promote-dialog.js';
 
 /** @type {Record<string, any>} */
-const kinds = { deploy: DeployDialog, scale: ScaleDialog, stop: StopDialog, delete: DeleteDialog, rollback: RollbackDialog, palette: Palette };
+const kinds = {
+	deploy: DeployDialog, scale: ScaleDialog, stop: StopDialog, delete: DeleteDialog, rollback: RollbackDialog, promote: PromoteDialog,
+	'set-env': SetEnvDialog, 'unset-env': UnsetEnvDialog, palette: Palette,
+};
 
 /** The one window that may be open. */
 export function Dialogs() {

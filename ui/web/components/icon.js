@@ -16,6 +16,7 @@ const paths = {
 	pause: 'M5.5 3.5v9M10.5 3.5v9',
 	play: 'M5 3.2v9.6L12.5 8z',
 	plus: 'M8 3.5v9M3.5 8h9',
+	promote: 'M8 13.5v-9M4.5 8 8 4.5 11.5 8M3.5 2h9',
 	restart: 'M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3',
 	rollback: 'M3 6.5h6.5a3.5 3.5 0 0 1 0 7H6M6 3.5l-3 3 3 3',
 	scale: 'M2.5 11.5h3v2h-3zM6.5 7.5h3v6h-3zM10.5 3.5h3v10h-3z',

@@ -25,6 +25,7 @@ export function Logs({ app }) {
 	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
 	const [paused, setPaused] = useState(false);
 	const [previous, setPrevious] = useState(false);
+	const [component, setComponent] = useState(''); // empty: all
 	const [filter, setFilter] = useState('');
 	const [attempt, setAttempt] = useState(0);
 	const [below, setBelow] = useState(true); // the end is in sight
@@ -59,7 +60,7 @@ export function Logs({ app }) {
 			frame ||= window.setTimeout(show, 50); // many lines, one drawing
 		};
 		const opened = setTimeout(() => setState((state) => (state === 'connecting' ? 'live' : state)), 600);
-		api.logs(app.name, app.environment, { follow: !previous, previous, tail }, ended.signal, onLine)
+		api.logs(app.name, app.environment, { follow: !previous, previous, tail, component }, ended.signal, onLine)
 			.then(() => {
 				if (ended.signal.aborted) return;
 				setState('ended');
@@ -82,17 +83,24 @@ export function Logs({ app }) {
 			clearTimeout(opened);
 			clearTimeout(frame);
 		};
-	}, [previous, attempt, app.status === 'stopped']);
+	}, [previous, component, attempt, app.status === 'stopped']);
 	useEffect(() => {
 		if (app.ready > 0 && lines.length === 0 && !previous) setAttempt((n) => n + 1); // the stream may have begun before the instance
 	}, [app.ready > 0]);
 
-	const switchPrevious = () => {
+	const clear = () => {
 		newest.current = {};
 		held.current = [];
 		setLines([]);
 		setPaused(false);
+	};
+	const switchPrevious = () => {
+		clear();
 		setPrevious(!previous);
+	};
+	const choose = (/** @type {string} */ chosen) => {
+		clear();
+		setComponent(chosen);
 	};
 	const resume = () => {
 		setPaused(false);
@@ -115,11 +123,19 @@ export function Logs({ app }) {
 	};
 
 	const several = useMemo(() => [...new Set(lines.map((line) => line.instance))], [lines]);
+	const components = app.components.map((one) => one.name);
+	/** @type {Record<string, string>} */
+	const componentOf = components.length > 1 && !component ? Object.fromEntries((app.instances || []).map((one) => [one.name, one.component])) : {};
 	return html`<section class="card logs" aria-labelledby="logs-title">
 		<header class="card-head">
 			<h2 id="logs-title">Logs</h2>
 			<span class="connection ${paused ? 'paused' : state}" role="status"><i class="dot" aria-hidden="true"></i><span>${paused ? 'Paused' : words(state, previous)}</span></span>
 			<span class="spacer"></span>
+			${components.length > 1 && html`<label class="pick"><span class="hidden">Component of the log lines</span>
+				<select value=${component} onChange=${(/** @type {any} */ event) => choose(event.target.value)}>
+					<option value="">All components</option>
+					${components.map((name) => html`<option value=${name}>${name}</option>`)}
+				</select></label>`}
 			<label class="search small"><${Icon} name="search" /><span class="hidden">Filter log lines</span>
 				<input type="search" placeholder="Filter" value=${filter} onInput=${(/** @type {any} */ event) => setFilter(event.target.value)} /></label>
 			<button type="button" class="button small" aria-pressed=${previous ? 'true' : 'false'} title="Of the container before the last restart" onClick=${switchPrevious}>Previous</button>
@@ -130,12 +146,12 @@ export function Logs({ app }) {
 		${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} retry=${() => setAttempt(attempt + 1)} />`}
 		<div class="terminal-frame">
 			<div class="terminal ${lines.length === 0 ? 'bare' : ''}" ref=${view} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Log lines">
-				${shown.map((line) => html`<${LogRow} key=${line.id} line=${line} filter=${filter} which=${several.length > 1 ? several.indexOf(line.instance) : -1} />`)}
+				${shown.map((line) => html`<${LogRow} key=${line.id} line=${line} filter=${filter} which=${several.length > 1 ? several.indexOf(line.instance) : -1} component=${componentOf[line.instance] || ''} />`)}
 				${shown.length === 0 && html`<p class="terminal-empty">${filter ? `No line has “${filter}”.` : state === 'connecting' ? 'Asking for the last lines…' : previous ? 'No earlier container has left any lines.' : app.status === 'stopped' ? 'The app is stopped: nothing writes.' : 'No lines yet.'}</p>`}
 			</div>
 			${!below && html`<button type="button" class="button small to-end" onClick=${() => setBelow(true)}>To the newest line</button>`}
 		</div>
-		<${Cli} command=${commands.logs(app, { follow: true, previous })} />
+		<${Cli} command=${commands.logs(app, { follow: true, previous, component })} />
 	</section>`;
 }
 
@@ -146,12 +162,12 @@ function words(state, previous) {
 	return state === 'reconnecting' ? 'Reconnecting' : 'Connecting';
 }
 
-/** @param {{line: Line, filter: string, which: number}} props */
-function LogRow({ line, filter, which }) {
+/** @param {{line: Line, filter: string, which: number, component: string}} props */
+function LogRow({ line, filter, which, component }) {
 	const tone = /\b(error|fatal|panic|exception)\b/i.test(line.text) ? 'bad' : /\bwarn(ing)?\b/i.test(line.text) ? 'warn' : '';
 	return html`<div class="log ${tone}">
 		<time datetime=${line.time} title=${absolute(line.time)}>${clock(line.time)}</time>
-		${which >= 0 && html`<span class="log-from from-${which % colours}" title=${line.instance}>${line.instance.split('-').at(-1)}</span>`}
+		${which >= 0 && html`<span class="log-from from-${which % colours}" title=${line.instance}>${component && `${component} `}${line.instance.split('-').at(-1)}</span>`}
 		<span class="log-text">${marked(line.text, filter)}</span>
 	</div>`;
 }

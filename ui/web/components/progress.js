@@ -1,5 +1,6 @@
 import { useEffect, useState } from '../vendor/hooks.js';
 import { api } from '../api.js';
+import { imagesOf } from '../diff.js';
 import { duration, known, sentence } from '../format.js';
 import { html } from '../html.js';
 import { putRelease, toast } from '../store.js';
@@ -53,7 +54,7 @@ export function ReleaseProgress({ release }) {
 	return html`<section class="card way" aria-labelledby="way-title">
 		<header class="card-head">
 			<h2 id="way-title">Release #${number} is on its way</h2>
-			<code class="muted">${release.spec.image}</code><span class="spacer"></span>
+			<code class="muted">${imagesOf(release.spec).join(', ')}</code><span class="spacer"></span>
 			<span class="muted number">${duration(end - Date.parse(release.createdAt))}</span>
 		</header>
 		<ol class="steps">${way.map(([step, label], i) => {

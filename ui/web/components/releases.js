@@ -1,9 +1,11 @@
 import { useState } from '../vendor/hooks.js';
 import { commands, hidden } from '../commands.js';
 import { copy } from '../clipboard.js';
+import { compareReleases } from '../diff.js';
 import { duration, known, shortDigest } from '../format.js';
 import { html } from '../html.js';
 import { openDialog } from '../store.js';
+import { Changes } from './changes.js';
 import { CopyButton } from './copy-button.js';
 import { Icon } from './icon.js';
 import { Problem } from './problem.js';
@@ -18,16 +20,20 @@ export function Releases({ app, releases }) {
 	const shown = all ? releases : releases.slice(0, shownAtFirst);
 	return html`<section class="card" aria-labelledby="releases-title">
 		<header class="card-head"><h2 id="releases-title">Releases</h2><span class="muted">each one is an image and its settings, kept to come back to</span></header>
-		<ol class="releases">${shown.map((release) => html`<${Item} key=${release.number} app=${app} release=${release} latest=${release.number === releases[0].number} />`)}</ol>
+		<ol class="releases">${shown.map((release) => html`<${Item} key=${release.number} app=${app} release=${release} before=${releases.find((other) => other.number < release.number)} latest=${release.number === releases[0].number} />`)}</ol>
 		${shown.length < releases.length && html`<button type="button" class="button quiet wide" onClick=${() => setAll(true)}>Show all ${releases.length}</button>`}
 	</section>`;
 }
 
 /** @param {hks.Release} release */
-const kind = (release) => (release.kind === 'rollback' && release.from ? `rollback to #${release.from}` : release.kind);
+function kind({ kind, from }) {
+	if (!from) return kind;
+	return kind === 'promote' ? `promoted from staging #${from}` : `${kind} to #${from}`;
+}
 
-/** @param {{app: hks.App, release: hks.Release, latest: boolean}} props */
-function Item({ app, release, latest }) {
+/** @param {{app: hks.App, release: hks.Release, before: hks.Release | undefined, latest: boolean}} props */
+function Item({ app, release, before, latest }) {
+	const { components } = release.spec;
 	const failed = release.status === 'failed';
 	const [open, setOpen] = useState(failed && latest);
 	const serves = release.number === app.release;
@@ -38,7 +44,7 @@ function Item({ app, release, latest }) {
 			<button type="button" class="release-toggle" aria-expanded=${open ? 'true' : 'false'} onClick=${() => setOpen(!open)}>
 				<${Icon} name="chevron" /><strong>#${release.number}</strong><span class="hidden">details</span>
 			</button>
-			<span class="release-what"><code>${release.spec.image}</code><span class="muted">${kind(release)} by ${release.by}, <${Time} at=${release.createdAt} /></span></span>
+			<span class="release-what">${components.map((one) => html`<span class="release-image">${components.length > 1 && html`<span class="muted">${one.name} </span>`}<code>${one.image}</code></span>`)}<span class="muted">${kind(release)} by ${release.by}, <${Time} at=${release.createdAt} /></span></span>
 			${canReturn
 				? html`<span class="split" role="group" aria-label=${`Release ${release.number}`}>
 					<button type="button" class="button small" onClick=${() => openDialog({ kind: 'rollback', app, release })}><${Icon} name="rollback" />Roll back</button>
@@ -46,25 +52,18 @@ function Item({ app, release, latest }) {
 				</span>`
 				: html`<${Status} status=${serves && release.status === 'succeeded' ? 'live' : release.status} label=${serves && release.status === 'succeeded' ? 'serving' : release.status} />`}
 		</div>
-		${open && html`<${Details} release=${release} />`}
+		${open && html`<${Details} release=${release} before=${before} />`}
 	</li>`;
 }
 
-/** @param {{release: hks.Release}} props */
-function Details({ release }) {
+/** @param {{release: hks.Release, before: hks.Release | undefined}} props */
+function Details({ release, before }) {
 	const { spec, failure } = release;
 	const names = Object.keys(spec.env || {});
+	const several = spec.components.length > 1;
 	/** @type {[string, any][]} */
 	const facts = [
-		['Digest', release.digest && html`<code title=${release.digest}>${shortDigest(release.digest)}</code><${CopyButton} text=${release.digest} what="digest" />`],
-		['Port', spec.port],
-		['Command', spec.command?.length && html`<code>${spec.command.join(' ')}</code>`],
 		['Environment', names.length > 0 && html`${names.map((name) => html`<code class="env-name">${name}=${hidden.slice(0, 3)}</code> `)}`],
-		['CPU limit', spec.cpu],
-		['Memory limit', spec.memory],
-		['Host', spec.host],
-		['Path', spec.path],
-		['Health check', spec.health],
 		['Took', known(release.finishedAt) && duration(Date.parse(String(release.finishedAt)) - Date.parse(release.createdAt))],
 	];
 	return html`<div class="release-details">
@@ -75,6 +74,42 @@ function Details({ release }) {
 			<div class="last-lines-head"><span>Its last ${failure.logs.length} lines</span><${CopyButton} text=${failure.logs.join('\n')} what="lines" /></div>
 			<pre class="terminal" tabindex="0" role="region" aria-label=${`Last lines of release ${release.number}`}>${failure.logs.join('\n')}</pre>
 		</div>`}
-		<dl class="facts">${facts.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+		${before && html`<${Changed} release=${release} before=${before} />`}
+		${several
+			? html`${spec.components.map((one) => html`<div><h3 class="of-component">${one.name}</h3><${Facts} facts=${factsOf(one, release)} /></div>`)}<${Facts} facts=${facts} />`
+			: html`<${Facts} facts=${[...factsOf(spec.components[0], release), ...facts]} />`}
 	</div>`;
+}
+
+/** What a release changed. @param {{release: hks.Release, before: hks.Release}} props */
+function Changed({ release, before }) {
+	const changes = compareReleases(before, release);
+	const label = `Changed since #${before.number}`;
+	const nothing = release.kind === 'config' ? 'Only values of variables, which are hidden.' : 'No setting; values of variables are hidden.';
+	return html`<div>
+		<h3 class="of-component">${label}</h3>
+		${changes.length > 0 ? html`<${Changes} changes=${changes} several=${release.spec.components.length > 1} label=${label} />` : html`<p class="muted small">${nothing}</p>`}
+	</div>`;
+}
+
+/** @param {hks.Component} one @param {hks.Release} release @returns {[string, any][]} */
+function factsOf(one, release) {
+	const digest = release.digests?.[one.name];
+	return [
+		['Digest', digest && html`<code title=${digest}>${shortDigest(digest)}</code><${CopyButton} text=${digest} what="digest" />`],
+		['Port', one.port],
+		['Command', one.command?.length && html`<code>${one.command.join(' ')}</code>`],
+		['Before it serves', one.release?.length && html`<code>${one.release.join(' ')}</code>`],
+		['CPU limit', one.cpu],
+		['Memory limit', one.memory],
+		['Host', one.host],
+		['Path', one.path],
+		['Health check', one.health],
+		['Needs', one.secrets?.length && one.secrets.map((name) => html`<code>${name}</code>`)],
+	];
+}
+
+/** @param {{facts: [string, any][]}} props */
+function Facts({ facts }) {
+	return html`<dl class="facts">${facts.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

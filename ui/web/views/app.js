@@ -2,7 +2,9 @@ import { useEffect, useState } from '../vendor/hooks.js';
 import { actionsOf } from '../actions.js';
 import { api, ApiError } from '../api.js';
 import { ActionButton } from '../components/action-button.js';
+import { ComponentTable } from '../components/component-table.js';
 import { CopyButton } from '../components/copy-button.js';
+import { EnvCard } from '../components/env-card.js';
 import { Icon } from '../components/icon.js';
 import { Instances } from '../components/instances.js';
 import { Logs } from '../components/logs.js';
@@ -12,7 +14,7 @@ import { Releases } from '../components/releases.js';
 import { Status } from '../components/status.js';
 import { Time } from '../components/time.js';
 import { UsageCharts } from '../components/usage.js';
-import { shortDigest, shortURL } from '../format.js';
+import { count, shortDigest, shortURL } from '../format.js';
 import { html } from '../html.js';
 import { get, openDialog, putApp, set, useStore } from '../store.js';
 import { useTitle } from '../title.js';
@@ -69,13 +71,16 @@ export function AppView({ name, environment }) {
 		${moving && html`<${ReleaseProgress} key=${moving.number} release=${moving} />`}
 		${moving && app.reason && app.status !== 'running' && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
 		${(app.release > 0 || app.ready > 0) && html`<${UsageCharts} app=${app} />`}
+		${app.components.length > 1 && html`<${ComponentTable} app=${app} />`}
 		<${Instances} app=${app} />
 		${releases && html`<${Releases} app=${app} releases=${releases} />`}
+		${releases?.[0] && html`<${EnvCard} app=${app} release=${releases[0]} />`}
 		<${Logs} app=${app} />`;
 }
 
 /** @param {{app: hks.App, releases: hks.Release[] | undefined}} props */
 function Head({ app, releases }) {
+	const several = app.components.length > 1;
 	const current = releases?.find((release) => release.number === app.release);
 	return html`<header class="app-head">
 		<div class="app-title">
@@ -87,8 +92,8 @@ function Head({ app, releases }) {
 		</p>`}
 		<p class="app-facts muted">
 			${app.release ? html`<span>Release <strong>#${app.release}</strong></span>` : html`<span>No release serves yet</span>`}
-			<span><code>${app.image}</code></span>
-			${app.digest && html`<span title=${app.digest}>${shortDigest(app.digest)}</span>`}
+			<span>${several ? count(app.components.length, 'component') : html`<code>${app.image}</code>`}</span>
+			${!several && app.digest && html`<span title=${app.digest}>${shortDigest(app.digest)}</span>`}
 			<span><strong>${app.ready}</strong> of ${app.replicas} ready</span>
 			${current && html`<span>serving since <${Time} at=${current.finishedAt || current.createdAt} /></span>`}
 		</p>
