@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,9 +154,9 @@ func ignored(name string) bool {
 var others = []int{465, 587, 1025, 1433, 2525, 3306, 5432, 5672, 6379, 9092, 11211, 27017}
 
 // portIn finds a port in a text by patterns whose first group it is.
-func portIn(text string, patterns ...*regexp.Regexp) int {
+func portIn(text string, patterns ...pattern) int {
 	for _, pattern := range patterns {
-		for _, m := range pattern.FindAllStringSubmatch(text, 20) {
+		for _, m := range pattern().FindAllStringSubmatch(text, 20) {
 			if port, err := strconv.Atoi(m[1]); err == nil && port >= 80 && port <= 65535 && !slices.Contains(others, port) {
 				return port
 			}
