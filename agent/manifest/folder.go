@@ -14,7 +14,8 @@ import (
 
 // Bounds of what detection looks at.
 const (
-	maxFileBytes   = 1 << 20 // of one file
+	maxFileBytes   = 1 << 20 // of a file that must be understood
+	maxGlanceBytes = 128 << 10
 	maxEntries     = 1000    // of one folder
 	maxSourceFiles = 300     // in which a pattern is looked for
 )
@@ -68,13 +69,13 @@ func unreadable(name string, err error) error {
 	return agent.Errorf(agent.CodeInvalid, "give yourself the right to read it", "%s can't be read: %w", name, err)
 }
 
-// glance is read for what is only a hint: no file, no hint.
+// glance returns the begin of a file that is only a hint: no file, no hint.
 func (f folder) glance(name string) string {
-	text, _, err := f.read(name)
+	data, _, err := f.readUpTo(name, maxGlanceBytes)
 	if err != nil {
 		return ""
 	}
-	return text
+	return string(data)
 }
 
 // entries lists a folder in alphabetical order, within bounds; what can't be

@@ -13,7 +13,7 @@ func TestReferenceIsWhatRegistriesRead(t *testing.T) {
 		"web": true, "web:1": true, "ghcr.io/me/web:1.2-rc_1": true, "registry.hks.internal/hks/node:24": true, "localhost:5000/a/b" + digest: true,
 		"a__b.c---d/e": true, "web:1" + digest: true, "library/web": true, "UPPER.example/web": true,
 		"": false, "Web": false, "a//b": false, "/a": false, "a/": false, "a b": false, "a:": false, "a@sha256:00": false, "a\n": false, "-a": false, "a_": false,
-		"a___b": false, "http://a/b": false, "a:b:c": false, "a?b": false, "a:" + strings.Repeat("x", 129): false,
+		"a___b": false, "http://a/b": false, "a:b:c": false, "a?b": false, "a..b/c": false, ".a/b": false, strings.Repeat("0a", 32): false, strings.Repeat("a/", 200) + "a": false, "a:" + strings.Repeat("x", 129): false,
 	} {
 		if got := isReference(image); got != want {
 			t.Errorf("isReference(%q) = %t", image, got)
