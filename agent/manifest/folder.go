@@ -16,8 +16,8 @@ import (
 const (
 	maxFileBytes   = 1 << 20 // of a file that must be understood
 	maxGlanceBytes = 128 << 10
-	maxEntries     = 1000    // of one folder
-	maxSourceFiles = 300     // in which a pattern is looked for
+	maxEntries     = 1000 // of one folder
+	maxSourceFiles = 300  // in which a pattern is looked for
 )
 
 // folder looks into a folder of source, within bounds. Only regular files are
