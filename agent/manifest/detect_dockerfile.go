@@ -1,16 +1,15 @@
 package manifest
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
-	continued   = regexp.MustCompile(`\\[ \t]*\r?\n`)
-	fromLine    = regexp.MustCompile(`(?i)^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$`)
-	exposeLine  = regexp.MustCompile(`(?i)^EXPOSE\s+.*?\b(\d{1,5})(?:/tcp)?(?:\s|$)`)
-	testStage   = regexp.MustCompile(`^(?i)tests?$`)
-	portSetting = regexp.MustCompile(`(?i)^ENV\s+.*\bPORT[= ]"?(\d{2,5})`)
+	continued   = lazily(`\\[ \t]*\r?\n`)
+	fromLine    = lazily(`(?i)^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$`)
+	exposeLine  = lazily(`(?i)^EXPOSE\s+.*?\b(\d{1,5})(?:/tcp)?(?:\s|$)`)
+	testStage   = lazily(`^(?i)tests?$`)
+	portSetting = lazily(`(?i)^ENV\s+.*\bPORT[= ]"?(\d{2,5})`)
 )
 
 func detectDockerfile(f folder) (*Detection, error) {
@@ -25,15 +24,15 @@ func detectDockerfile(f folder) (*Detection, error) {
 	d := &Detection{Template: TemplateDockerfile, Kind: KindBackend, Dockerfile: name}
 	d.found("%s: the image is built as it says", name)
 	port, from := 0, false
-	for line := range strings.SplitSeq(continued.ReplaceAllString(text, " "), "\n") {
+	for line := range strings.SplitSeq(continued().ReplaceAllString(text, " "), "\n") {
 		line = strings.TrimSpace(line)
-		if m := fromLine.FindStringSubmatch(line); m != nil {
+		if m := fromLine().FindStringSubmatch(line); m != nil {
 			from, port = true, 0 // what earlier stages expose is not the image's
-			if testStage.MatchString(m[2]) && targetGrammar.MatchString(m[2]) {
+			if testStage().MatchString(m[2]) && targetGrammar().MatchString(m[2]) {
 				d.TestTarget = m[2]
 			}
 		}
-		if found := portIn(line, exposeLine, portSetting); found > 0 && (port == 0 || exposeLine.MatchString(line)) {
+		if found := portIn(line, exposeLine, portSetting); found > 0 && (port == 0 || exposeLine().MatchString(line)) {
 			port = found
 		}
 	}

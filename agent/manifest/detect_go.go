@@ -3,19 +3,18 @@ package manifest
 import (
 	"bufio"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
 
 var (
-	goModule  = regexp.MustCompile(`(?m)^module\s+"?([^\s"]{1,200})"?`)
-	goVersion = regexp.MustCompile(`(?m)^go\s+(\d+\.\d+(?:\.\d+)?)`)
-	goPort    = []*regexp.Regexp{
-		regexp.MustCompile(`"(?:0\.0\.0\.0|\[::\])?:(\d{2,5})"`),
-		regexp.MustCompile(`(?i)\w*port\w*"?\s*(?::=|=|,|:)\s*"?(\d{2,5})`),
+	goModule  = lazily(`(?m)^module\s+"?([^\s"]{1,200})"?`)
+	goVersion = lazily(`(?m)^go\s+(\d+\.\d+(?:\.\d+)?)`)
+	goPort    = []pattern{
+		lazily(`"(?:0\.0\.0\.0|\[::\])?:(\d{2,5})"`),
+		lazily(`(?i)\w*port\w*"?\s*(?::=|=|,|:)\s*"?(\d{2,5})`),
 	}
-	goServes = regexp.MustCompile(`\.ListenAndServe(?:TLS)?\(|\bnet\.Listen\(|\bhttp\.Serve\(|gin\.(?:Default|New)\(|echo\.New\(|fiber\.New\(`)
+	goServes = lazily(`\.ListenAndServe(?:TLS)?\(|\bnet\.Listen\(|\bhttp\.Serve\(|gin\.(?:Default|New)\(|echo\.New\(|fiber\.New\(`)
 )
 
 func detectGo(f folder) (*Detection, error) {
@@ -24,7 +23,7 @@ func detectGo(f folder) (*Detection, error) {
 		return nil, err
 	}
 	module := ""
-	if m := goModule.FindStringSubmatch(mod); m != nil {
+	if m := goModule().FindStringSubmatch(mod); m != nil {
 		module = m[1]
 	}
 	mains := goMains(f)
@@ -37,7 +36,7 @@ func detectGo(f folder) (*Detection, error) {
 	if len(mains) > 1 {
 		d.found("further mains: %s", strings.Join(slices.DeleteFunc(slices.Clone(mains), func(m string) bool { return m == d.GoMain }), ", "))
 	}
-	if m := goVersion.FindStringSubmatch(mod); m != nil {
+	if m := goVersion().FindStringSubmatch(mod); m != nil {
 		d.Version = m[1]
 	}
 	d.StartCommand = nil // the binary that is built
@@ -130,7 +129,7 @@ func (d *Detection) goSources(f folder) {
 			continue
 		}
 		source := f.glance(name)
-		if serves == "" && goServes.MatchString(source) {
+		if serves == "" && goServes().MatchString(source) {
 			serves = name
 		}
 		if port := portIn(source, goPort...); port > 0 && d.Port == 0 {

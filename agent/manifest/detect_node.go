@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"hks.dev/hks/agent"
@@ -41,7 +40,7 @@ var lockFiles = []struct{ file, manager string }{
 	{"pnpm-lock.yaml", "pnpm"}, {"yarn.lock", "yarn"}, {"package-lock.json", "npm"}, {"npm-shrinkwrap.json", "npm"},
 }
 
-var npmDefault = regexp.MustCompile(`no test specified`)
+var npmDefault = lazily(`no test specified`)
 
 func detectNode(f folder) (*Detection, error) {
 	text, ok, err := f.read("package.json")
@@ -63,7 +62,7 @@ func detectNode(f folder) (*Detection, error) {
 	if p.script("build") != "" {
 		d.BuildScript = "build"
 	}
-	if test := p.script("test"); test != "" && !npmDefault.MatchString(test) {
+	if test := p.script("test"); test != "" && !npmDefault().MatchString(test) {
 		d.TestCommand = []string{d.PackageManager, "test"}
 		d.found("package.json: test script %q", test)
 	}

@@ -1,13 +1,12 @@
 package manifest
 
 import (
-	"regexp"
 	"slices"
 )
 
 var (
-	outDir       = regexp.MustCompile(`\boutDir\s*:\s*['"` + "`" + `]([^'"` + "`" + `]{1,200})['"` + "`" + `]`)
-	staticExport = regexp.MustCompile(`\boutput\s*:\s*['"]export['"]`)
+	outDir       = lazily(`\boutDir\s*:\s*['"` + "`" + `]([^'"` + "`" + `]{1,200})['"` + "`" + `]`)
+	staticExport = lazily(`\boutput\s*:\s*['"]export['"]`)
 )
 
 // bundlers turn a page's source into files, and where they put them.
@@ -23,7 +22,7 @@ func (d *Detection) bundled(f folder, p *packageJSON) bool {
 	}
 	start := p.script("start")
 	for _, server := range servers {
-		if _, serves := p.Dependencies[server]; serves && start != "" && !developing.MatchString(start) {
+		if _, serves := p.Dependencies[server]; serves && start != "" && !developing().MatchString(start) {
 			return false // it serves its own files
 		}
 	}
@@ -52,14 +51,14 @@ func (d *Detection) bundled(f folder, p *packageJSON) bool {
 // exports tells whether Next.js is set to write files.
 func exports(f folder) bool {
 	return slices.ContainsFunc([]string{"next.config.js", "next.config.mjs", "next.config.ts"}, func(name string) bool {
-		return staticExport.MatchString(f.glance(name))
+		return staticExport().MatchString(f.glance(name))
 	})
 }
 
 // outputFolder takes Vite's own setting, as long as it stays in the folder.
 func (d *Detection) outputFolder(f folder) {
 	name := f.first("vite.config.ts", "vite.config.js", "vite.config.mjs", "vite.config.mts", "vite.config.cjs", "vite.config.cts")
-	m := outDir.FindStringSubmatch(f.glance(name))
+	m := outDir().FindStringSubmatch(f.glance(name))
 	if name == "" || m == nil {
 		return
 	}

@@ -1,20 +1,19 @@
 package manifest
 
 import (
-	"regexp"
 	"slices"
 )
 
 var (
-	coordinating = regexp.MustCompile(`\b(concurrently|npm-run-all|run-p|run-s|turbo|lerna|nx)\b|--prefix|--workspace|\s-w\s|--filter|\bcd\s`)
-	developing   = regexp.MustCompile(`^(\S*\s)*?(vite(?:\s+(?:dev|serve))?|react-scripts start|next dev|nodemon|ts-node-dev|ng serve|webpack(?:-dev-server| serve)|tsx watch|node --watch|parcel|astro dev|gatsby develop|vue-cli-service serve)(\s|$)`)
-	nodePort     = []*regexp.Regexp{
-		regexp.MustCompile(`PORT['"\])]*\s*(?:\|\||\?\?)\s*['"]?(\d{2,5})`),
-		regexp.MustCompile(`\.listen\(\s*(?:\{\s*port:\s*)?(\d{2,5})`),
-		regexp.MustCompile(`\b[pP](?:ort|ORT)\s*[:=]\s*['"]?(\d{2,5})`),
+	coordinating = lazily(`\b(concurrently|npm-run-all|run-p|run-s|turbo|lerna|nx)\b|--prefix|--workspace|\s-w\s|--filter|\bcd\s`)
+	developing   = lazily(`^(\S*\s)*?(vite(?:\s+(?:dev|serve))?|react-scripts start|next dev|nodemon|ts-node-dev|ng serve|webpack(?:-dev-server| serve)|tsx watch|node --watch|parcel|astro dev|gatsby develop|vue-cli-service serve)(\s|$)`)
+	nodePort     = []pattern{
+		lazily(`PORT['"\])]*\s*(?:\|\||\?\?)\s*['"]?(\d{2,5})`),
+		lazily(`\.listen\(\s*(?:\{\s*port:\s*)?(\d{2,5})`),
+		lazily(`\b[pP](?:ort|ORT)\s*[:=]\s*['"]?(\d{2,5})`),
 	}
-	scriptPort = regexp.MustCompile(`(?:--port[= ]|\s-p\s*|\bPORT=)(\d{2,5})`)
-	nodeServes = regexp.MustCompile(`\.listen\(|createServer\(|\bserve\(`)
+	scriptPort = lazily(`(?:--port[= ]|\s-p\s*|\bPORT=)(\d{2,5})`)
+	nodeServes = lazily(`\.listen\(|createServer\(|\bserve\(`)
 )
 
 var queues = []string{"bullmq", "bull", "bee-queue", "agenda", "amqplib", "kafkajs", "node-cron", "node-schedule", "pg-boss", "graphile-worker"}
@@ -26,11 +25,11 @@ func (d *Detection) started(f folder, p *packageJSON) {
 		switch {
 		case script == "":
 			continue
-		case coordinating.MatchString(script):
+		case coordinating().MatchString(script):
 			d.coordinates = true
 			d.found("package.json: the script %s runs those of other folders", name)
 			continue
-		case developing.MatchString(script):
+		case developing().MatchString(script):
 			d.found("package.json: the script %s is for development: %q", name, script)
 			continue
 		}
@@ -59,7 +58,7 @@ func (d *Detection) started(f folder, p *packageJSON) {
 	}
 }
 
-func listens(source string) bool { return nodeServes.MatchString(source) }
+func listens(source string) bool { return nodeServes().MatchString(source) }
 
 // nodePort looks for the port in the scripts, the file that is started and the
 // example of its settings; what only works off a queue has none.

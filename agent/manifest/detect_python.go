@@ -8,16 +8,16 @@ import (
 )
 
 var (
-	pythonPort = []*regexp.Regexp{
-		regexp.MustCompile(`get(?:env)?\(\s*['"]PORT['"]\s*,\s*['"]?(\d{2,5})`),
-		regexp.MustCompile(`\bport\s*=\s*(\d{2,5})`),
-		regexp.MustCompile(`(?m)^PORT\s*=\s*(\d{2,5})`),
-		regexp.MustCompile(`\(\s*['"][^'"\n]{0,60}['"]\s*,\s*(\d{2,5})\s*\)`),
+	pythonPort = []pattern{
+		lazily(`get(?:env)?\(\s*['"]PORT['"]\s*,\s*['"]?(\d{2,5})`),
+		lazily(`\bport\s*=\s*(\d{2,5})`),
+		lazily(`(?m)^PORT\s*=\s*(\d{2,5})`),
+		lazily(`\(\s*['"][^'"\n]{0,60}['"]\s*,\s*(\d{2,5})\s*\)`),
 	}
-	pythonApp     = regexp.MustCompile(`(?m)^([A-Za-z_]\w{0,60})\s*(?::[^=\n]{1,60})?=\s*(?:\w+\.)?(?:FastAPI|Starlette|Flask)\(`)
-	pythonServes  = regexp.MustCompile(`HTTPServer|http\.server|socketserver|aiohttp|tornado|waitress|bottle|uvicorn\.run|wsgiref|\.listen\(|make_server`)
-	pythonVersion = regexp.MustCompile(`(?m)^requires-python\s*=\s*['"]([^'"\n]{1,40})['"]`)
-	djangoProject = regexp.MustCompile(`DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([A-Za-z_]\w{0,60})\.`)
+	pythonApp     = lazily(`(?m)^([A-Za-z_]\w{0,60})\s*(?::[^=\n]{1,60})?=\s*(?:\w+\.)?(?:FastAPI|Starlette|Flask)\(`)
+	pythonServes  = lazily(`HTTPServer|http\.server|socketserver|aiohttp|tornado|waitress|bottle|uvicorn\.run|wsgiref|\.listen\(|make_server`)
+	pythonVersion = lazily(`(?m)^requires-python\s*=\s*['"]([^'"\n]{1,40})['"]`)
+	djangoProject = lazily(`DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([A-Za-z_]\w{0,60})\.`)
 )
 
 // pythonEntries are the usual files of an application, in their order.
@@ -49,7 +49,7 @@ func detectPython(f folder) (*Detection, error) {
 			d.Requirements = name
 			d.found("%s: a Python project", name)
 		}
-		if m := pythonVersion.FindStringSubmatch(text); m != nil && name == "pyproject.toml" {
+		if m := pythonVersion().FindStringSubmatch(text); m != nil && name == "pyproject.toml" {
 			d.Version = m[1]
 		}
 		p.dependencies += strings.ToLower(text) + "\n"
@@ -78,7 +78,7 @@ func (p *python) entry() {
 		if !p.f.has(name) {
 			continue
 		}
-		if m := pythonApp.FindStringSubmatch(p.f.glance(name)); m != nil {
+		if m := pythonApp().FindStringSubmatch(p.f.glance(name)); m != nil {
 			p.use(name, m[1])
 			p.found("%s: the application is in %s", name, m[1])
 			return
@@ -114,7 +114,7 @@ func (p *python) start() {
 	switch {
 	case p.PythonEntry == "manage.py":
 		project := ""
-		if m := djangoProject.FindStringSubmatch(source); m != nil {
+		if m := djangoProject().FindStringSubmatch(source); m != nil {
 			project = m[1]
 		}
 		if project != "" && p.needs("gunicorn") {
@@ -135,7 +135,7 @@ func (p *python) start() {
 		})
 	default:
 		p.StartCommand = []string{"python", p.PythonEntry}
-		if port == 0 && !pythonServes.MatchString(source) {
+		if port == 0 && !pythonServes().MatchString(source) {
 			p.Kind = KindWorker
 			p.found("nothing in it listens: a worker")
 			return

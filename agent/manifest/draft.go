@@ -3,7 +3,6 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -84,7 +83,7 @@ func (f *Found) folder() string {
 // command writes a list of words, as one text where that means the same.
 func command(words []string) string {
 	text := strings.Join(words, " ")
-	if back, err := split(text); err == nil && len(back) == len(words) && !ambiguous.MatchString(text) && plainWord.MatchString(strings.ReplaceAll(text, " ", "")) {
+	if back, err := split(text); err == nil && len(back) == len(words) && !ambiguous().MatchString(text) && plainWord().MatchString(strings.ReplaceAll(text, " ", "")) {
 		return text
 	}
 	quoted := make([]string, len(words))
@@ -95,15 +94,15 @@ func command(words []string) string {
 }
 
 // plainWord is text that means itself in YAML, wherever it stands.
-var plainWord = regexp.MustCompile(`^[A-Za-z./_][A-Za-z0-9./_=-]*$`)
+var plainWord = lazily(`^[A-Za-z./_][A-Za-z0-9./_=-]*$`)
 
 // ambiguous are words that YAML may take for something else.
-var ambiguous = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|\.inf|\.nan|[.0-9_]+)$`)
+var ambiguous = lazily(`(?i)^(true|false|yes|no|on|off|y|n|null|\.inf|\.nan|[.0-9_]+)$`)
 
 // scalar writes a text so that YAML reads the same: bare where that is clear,
 // else in JSON's form, which YAML shares.
 func scalar(text string) string {
-	if text == "." || plainWord.MatchString(text) && !ambiguous.MatchString(text) {
+	if text == "." || plainWord().MatchString(text) && !ambiguous().MatchString(text) {
 		return text
 	}
 	quoted, err := json.Marshal(strings.ToValidUTF8(text, "?"))

@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,9 +14,10 @@ import (
 
 // Bounds of what detection looks at.
 const (
-	maxFileBytes   = 1 << 20 // of one file
-	maxEntries     = 1000    // of one folder
-	maxSourceFiles = 300     // in which a pattern is looked for
+	maxFileBytes   = 1 << 20 // of a file that must be understood
+	maxGlanceBytes = 128 << 10
+	maxEntries     = 1000 // of one folder
+	maxSourceFiles = 300  // in which a pattern is looked for
 )
 
 // folder looks into a folder of source, within bounds. Only regular files are
@@ -69,13 +69,13 @@ func unreadable(name string, err error) error {
 	return agent.Errorf(agent.CodeInvalid, "give yourself the right to read it", "%s can't be read: %w", name, err)
 }
 
-// glance is read for what is only a hint: no file, no hint.
+// glance returns the begin of a file that is only a hint: no file, no hint.
 func (f folder) glance(name string) string {
-	text, _, err := f.read(name)
+	data, _, err := f.readUpTo(name, maxGlanceBytes)
 	if err != nil {
 		return ""
 	}
-	return text
+	return string(data)
 }
 
 // entries lists a folder in alphabetical order, within bounds; what can't be
@@ -155,9 +155,9 @@ func ignored(name string) bool {
 var others = []int{465, 587, 1025, 1433, 2525, 3306, 5432, 5672, 6379, 9092, 11211, 27017}
 
 // portIn finds a port in a text by patterns whose first group it is.
-func portIn(text string, patterns ...*regexp.Regexp) int {
+func portIn(text string, patterns ...pattern) int {
 	for _, pattern := range patterns {
-		for _, m := range pattern.FindAllStringSubmatch(text, 20) {
+		for _, m := range pattern().FindAllStringSubmatch(text, 20) {
 			if port, err := strconv.Atoi(m[1]); err == nil && port >= 80 && port <= 65535 && !slices.Contains(others, port) {
 				return port
 			}

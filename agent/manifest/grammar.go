@@ -82,8 +82,7 @@ type testBlock struct {
 
 // Bounds of the file.
 const (
-	maxComponents     = 20
-	maxReplicas       = 100
-	maxPathBytes      = 512
-	maxReferenceBytes = 512
+	maxComponents = 20
+	maxReplicas   = 100
+	maxPathBytes  = 512
 )

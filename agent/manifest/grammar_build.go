@@ -1,15 +1,14 @@
 package manifest
 
 import (
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 var (
-	targetGrammar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,127}$`)
-	secretLooking = regexp.MustCompile(`(?i)(passw|secret|token|credential|private_?key|api_?key|access_?key)`)
+	targetGrammar = lazily(`^[A-Za-z][A-Za-z0-9_.-]{0,127}$`)
+	secretLooking = lazily(`(?i)(passw|secret|token|credential|private_?key|api_?key|access_?key)`)
 )
 
 func (b *buildBlock) read(r *reader, at place, n *yaml.Node) {
@@ -51,7 +50,7 @@ func (b *buildBlock) read(r *reader, at place, n *yaml.Node) {
 		switch {
 		case strings.HasPrefix(name, "BUILDKIT_"):
 			r.add(v.place, "choose another name", "arguments that begin with BUILDKIT_ steer the builder itself")
-		case secretLooking.MatchString(name):
+		case secretLooking().MatchString(name):
 			r.add(v.place, "keep secrets out of builds; name them under secrets, for when the component runs", "arguments of a build stay in the image's history, and this one looks like a secret")
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/distribution/reference"
 	"go.yaml.in/yaml/v3"
 
 	"hks.dev/hks/agent"
@@ -38,14 +37,6 @@ func (c *componentBlock) read(r *reader, at place, n *yaml.Node) {
 	if c.Build != nil && c.Image != nil {
 		r.add(later(c.Build.place, c.Image.place), "take one of them out", "build and image exclude each other")
 	}
-}
-
-func isReference(image string) bool {
-	if len(image) > maxReferenceBytes {
-		return false
-	}
-	_, err := reference.ParseNormalizedNamed(image)
-	return err == nil
 }
 
 func (v *routeBlock) read(r *reader, at place, n *yaml.Node) {
@@ -104,7 +95,7 @@ func (r *reader) path(t *text) {
 }
 
 func (r *reader) target(t *text) {
-	if !targetGrammar.MatchString(t.value) {
+	if !targetGrammar().MatchString(t.value) {
 		r.add(t.place, "give the name that stands after AS in the Dockerfile", "%q is not the name of a build stage", shown(t.value))
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -33,11 +32,11 @@ type Found struct {
 // Slug makes a name for an app or a component of any text, such as a folder's
 // name; "" when nothing of it can be used.
 func Slug(text string) string {
-	text = strings.TrimLeft(notInNames.ReplaceAllString(strings.ToLower(text), "-"), "-0123456789")
+	text = strings.TrimLeft(notInNames().ReplaceAllString(strings.ToLower(text), "-"), "-0123456789")
 	return strings.TrimRight(text[:min(len(text), longestSlug)], "-")
 }
 
-var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+var notInNames = lazily(`[^a-z0-9]+`)
 
 const longestSlug = 20 // two of them are within the bound for app and component
 
@@ -153,7 +152,7 @@ func (s *search) add(dir string, d *Detection) {
 		return
 	}
 	found := Found{Name: s.name(dir, d), Folder: dir, Detection: *d}
-	if working.MatchString(found.Name) && d.assumed {
+	if working().MatchString(found.Name) && d.assumed {
 		found.Kind, found.Port = KindWorker, 0
 		found.Evidence = append(slices.DeleteFunc(slices.Clone(d.Evidence), func(e string) bool { return strings.HasPrefix(e, "nothing says") }),
 			"by its name it is a worker: nothing listens")
@@ -163,7 +162,7 @@ func (s *search) add(dir string, d *Detection) {
 }
 
 // working are names of components that answer no requests.
-var working = regexp.MustCompile(`^(workers?|jobs?|queue|consumers?|cron|scheduler|bot)$|-(worker|consumer|jobs)$`)
+var working = lazily(`^(workers?|jobs?|queue|consumers?|cron|scheduler|bot)$|-(worker|consumer|jobs)$`)
 
 // name is the folder's; the project's own folder is the app's only component
 // under the name that it has without a file, or it is the backend.
@@ -228,7 +227,7 @@ func (s *search) settle() {
 	}
 }
 
-var exampleLine = regexp.MustCompile(`(?m)^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,60})=`)
+var exampleLine = lazily(`(?m)^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,60})=`)
 
 // settings are the names in a folder's example of its environment.
 func settings(f folder, dir string) []string {
@@ -237,7 +236,7 @@ func settings(f folder, dir string) []string {
 	if name == "" {
 		return nil
 	}
-	for _, m := range exampleLine.FindAllStringSubmatch(f.glance(name), 30) {
+	for _, m := range exampleLine().FindAllStringSubmatch(f.glance(name), 30) {
 		if m[1] != "PORT" && !slices.Contains(names, m[1]) {
 			names = append(names, m[1])
 		}

@@ -12,7 +12,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -127,18 +126,18 @@ func refuseTricks(r *reader, n *yaml.Node) {
 	}
 }
 
-var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var syntaxLine = lazily(`^yaml: (?:line (\d+): )?`)
 
 // syntaxPlace is the line that the YAML library names; it knows no column.
 func syntaxPlace(err error) place {
 	at := place{line: 1, column: 1}
-	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
+	if m := syntaxLine().FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
 		at.line, _ = strconv.Atoi(m[1]) // digits
 	}
 	return at
 }
 
 func syntaxWords(err error) string {
-	words, _, _ := strings.Cut(syntaxLine.ReplaceAllString(err.Error(), ""), "\n")
+	words, _, _ := strings.Cut(syntaxLine().ReplaceAllString(err.Error(), ""), "\n")
 	return shown(words)
 }

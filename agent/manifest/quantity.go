@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 // for one resource: the grammar, the bounds and the units, as factors to the
 // smallest unit that is compared.
 type quantityKind struct {
-	grammar     *regexp.Regexp
+	grammar     pattern
 	units       map[string]float64
 	least, most float64
 	bounds      string
@@ -19,13 +18,13 @@ type quantityKind struct {
 
 var (
 	cpu = quantityKind{
-		grammar: regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,3})?)(m?)$`),
+		grammar: lazily(`^([0-9]{1,6}(?:\.[0-9]{1,3})?)(m?)$`),
 		units:   map[string]float64{"": 1000, "m": 1},
 		least:   10, most: 128_000, bounds: "10m and 128",
 		example: "cores, such as 500m or 2",
 	}
 	memory = quantityKind{
-		grammar: regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,3})?)([KMGT]i|[kMGT]?)$`),
+		grammar: lazily(`^([0-9]{1,15}(?:\.[0-9]{1,3})?)([KMGT]i|[kMGT]?)$`),
 		units: map[string]float64{
 			"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
 			"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40,
@@ -41,7 +40,7 @@ func (r *reader) quantity(p *plain, kind quantityKind) {
 	if p == nil || !p.ok {
 		return
 	}
-	m := kind.grammar.FindStringSubmatch(p.value)
+	m := kind.grammar().FindStringSubmatch(p.value)
 	if m == nil || m[2] == "m" && strings.Contains(m[1], ".") {
 		r.add(p.place, "give "+kind.example, "%q is not an amount", shown(p.value))
 		return

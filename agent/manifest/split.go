@@ -3,12 +3,11 @@ package manifest
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
 // assignment is a word that a shell would take for a variable.
-var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+var assignment = lazily(`^[A-Za-z_][A-Za-z0-9_]*=`)
 
 // split makes words of a command's text. Spaces separate, quotes of both kinds
 // hold together; whatever only a shell would understand is refused rather than
@@ -47,7 +46,7 @@ func split(text string) ([]string, error) {
 	if inWord {
 		words = append(words, word.String())
 	}
-	if len(words) > 0 && assignment.MatchString(words[0]) {
+	if len(words) > 0 && assignment().MatchString(words[0]) {
 		return nil, fmt.Errorf("the program's name is missing before %q; variables belong under env", shown(words[0]))
 	}
 	return words, nil

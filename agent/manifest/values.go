@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -53,11 +52,11 @@ type number struct {
 	ok    bool
 }
 
-var decimal = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
+var decimal = lazily(`^(0|[1-9][0-9]{0,8})$`)
 
 func (v *number) read(r *reader, at place, n *yaml.Node) {
 	v.place = at
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || !decimal.MatchString(n.Value) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || !decimal().MatchString(n.Value) {
 		r.wrongType(at, n, "a whole number in decimal digits")
 		return
 	}
