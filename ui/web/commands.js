@@ -21,6 +21,9 @@ export const commands = {
 	rollback: (app, release) => `hks rollback ${quote(app.name)} ${release}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {{follow: boolean, previous: boolean}} query */
 	logs: (app, query) => `hks app logs${query.previous ? ' --previous' : query.follow ? ' -f' : ''} ${quote(app.name)}${inEnvironment(app.environment)}`,
+	pruneImages: 'hks image prune',
+	/** @param {string} name */
+	deleteImage: (name) => `hks image delete ${quote(name)}`,
 	/** @param {Target} app @param {Partial<hks.Deploy>} deploy */
 	deploy(app, deploy) {
 		const words = ['hks deploy', `--name ${quote(app.name || 'NAME')}`, `--image ${quote(deploy.image || 'IMAGE')}`, `--port ${quote(deploy.port || 'PORT')}`];
