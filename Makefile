@@ -17,7 +17,7 @@ SANDBOX := bin/sandbox --
 # leaves a large codec out of gin that nothing here speaks.
 export GOFLAGS := -trimpath -tags=nomsgpack
 
-.PHONY: build up down purge test lint unit cluster bench k3s prepare clean
+.PHONY: build up down purge test lint unit cluster bench conformance k3s prepare clean
 
 build: ## Compile the commands into bin/.
 	@mkdir -p bin
@@ -66,6 +66,9 @@ bench: build k3s bin/sandbox
 	@go test -c -o bin/bench.test ./test/bench
 	@cd test/bench && HKS_BIN=$(CURDIR)/bin \
 		../../$(SANDBOX) ../../bin/bench.test -test.run '^$$' -test.bench . -test.timeout 30m
+
+conformance: ## Run the OCI distribution suite against the image registry.
+	@HKS_CONFORMANCE=1 go test -count=1 -v ./test/conformance
 
 bin/sandbox: FORCE
 	@mkdir -p bin

@@ -46,7 +46,10 @@ declare namespace hks {
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
-	interface Image { name: string; digest: string; sizeBytes: number; createdAt: string }
+	interface ImageUse { app: string; environment: string; release: number }
+	interface Image { name: string; digest: string; sizeBytes: number; createdAt: string; storedAt: string; usedBy?: ImageUse[] }
+	interface ImageUsage { usedBytes: number; budgetBytes: number; prunedAt?: string }
+	interface ImagePrune { dryRun: boolean; removed: Image[]; freedBytes: number; beforeBytes: number; afterBytes: number; budgetBytes: number }
 
 	interface Event { id: number; time: string; kind: string; subject: string; object?: any }
 	interface Activity { time: string; level: 'info' | 'warning' | 'error'; subject: string; message: string; by?: string }

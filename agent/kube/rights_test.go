@@ -146,14 +146,11 @@ func TestA06CredentialsAreNarrow(t *testing.T) {
 			{"agent", hks, "get", "secrets", "hks-system", false},
 			{"agent", hks, "create", "pods", "kube-system", false},
 			{"agent", hks, "patch", "deployments.apps", "kube-system", false},
-<<<<<<< HEAD
 			{"agent", hks, "create", "pods/exec", "kube-system", false},
 			{"agent", hks, "get", "pods/exec", "kube-system", false},
 			{"agent", hks, "create", "pods/portforward", "", false},
-=======
 			{"agent", hks, "create", "jobs.batch", "kube-system", false},
 			{"agent", hks, "list", "jobs.batch", "", false},
->>>>>>> components
 			{"agent", hks, "delete", "nodes", "", false},
 			{"agent", hks, "create", "clusterroles.rbac.authorization.k8s.io", "", false},
 			{"agent", hks, "create", "clusterrolebindings.rbac.authorization.k8s.io", "", false},

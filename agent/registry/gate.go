@@ -68,7 +68,7 @@ func (g *gate) closeFor(ctx context.Context) (open func(), err error) {
 }
 
 func errBusy() error {
-	return agent.Errorf(agent.CodeConflict, "try again when it has ended", "an image is being built, loaded or pushed now")
+	return agent.Errorf(agent.CodeConflict, "try again when it has ended", "an image is being built, loaded or pushed now, or the registry is being cleaned up")
 }
 
 // pushing tells whether a push has begun and not ended.

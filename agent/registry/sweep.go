@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 
@@ -28,7 +27,7 @@ func (r *Registry) sweep(ctx context.Context, c choice) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("removing images: %w", err)
 		}
-		if err := remove(ctx, images, gone); err != nil {
+		if err := remove(ctx, images, storage.NewVacuum(ctx, files), gone); err != nil {
 			return fmt.Errorf("removing %s@%s: %w", gone.repository, gone.digest, err)
 		}
 	}
@@ -38,7 +37,7 @@ func (r *Registry) sweep(ctx context.Context, c choice) error {
 	return nil
 }
 
-func remove(ctx context.Context, images distribution.Namespace, gone removal) error {
+func remove(ctx context.Context, images distribution.Namespace, vacuum storage.Vacuum, gone removal) error {
 	named, err := reference.WithName(gone.repository)
 	if err != nil {
 		return err
@@ -55,14 +54,12 @@ func remove(ctx context.Context, images distribution.Namespace, gone removal) er
 	if !gone.manifest {
 		return nil
 	}
-	manifests, err := repository.Manifests(ctx)
-	if err != nil {
+	// Tags that moved on to another image remember this one.
+	tags, err := repository.Tags(ctx).All(ctx)
+	if err != nil && !unknown(err) {
 		return err
 	}
-	if err := manifests.Delete(ctx, gone.digest); err != nil && !absent(err) && !errors.Is(err, distribution.ErrBlobUnknown) {
-		return err
-	}
-	return nil
+	return vacuum.RemoveManifest(gone.repository, gone.digest, tags)
 }
 
 // sweeper is the storage as the collection sees it: blobs that are spared

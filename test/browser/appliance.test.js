@@ -1,9 +1,10 @@
 // The owner's way through the screens, from the one-time link to the deleted
 // app, on an appliance or on the double of its API.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { artefacts, launch, open, portrait } from './lib/browser.js';
 import { password, target } from './lib/target.js';
@@ -331,6 +332,23 @@ step('images are listed, and a file that is none is refused in words', async () 
 	await page.getByRole('alert').waitFor({ timeout: slow });
 	assert.ok((await page.locator('.fix').innerText()).length > 0, 'the mend is named');
 	await portrait(page, 'images');
+	await page.getByRole('row', { name: new RegExp(to.images[0]) }).getByText('web/staging').waitFor();
+	await page.getByRole('progressbar', { name: 'Images quota' }).waitFor();
+	if (to.real) { // all of its images are new
+		await button('Prune').click();
+		await page.getByText('There is nothing to remove').waitFor();
+		return;
+	}
+	const archive = join(tmpdir(), `hks-archive-${process.pid}.tar`);
+	assert.equal(spawnSync('tar', ['-cf', archive, '-C', tmpdir(), basename(nonsense)]).status, 0);
+	await page.getByLabel('Image file').setInputFiles(archive);
+	await page.getByRole('row', { name: /loaded:2/ }).waitFor();
+	await button('Prune').click();
+	await page.getByRole('list', { name: 'Images that go' }).getByText('loaded:2').waitFor();
+	await portrait(page, 'prune');
+	await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+	await page.getByText('1 image removed').waitFor();
+	await page.getByRole('row', { name: /loaded:2/ }).waitFor({ state: 'detached' });
 });
 
 step('settings: a token is shown once and revoked, the files are there', async () => {

@@ -25,6 +25,7 @@ export function whenUnauthorized(callback) {
 
 const deadline = 30_000;
 const patience = 65_000; // for what waits until instances have ended
+const longPatience = 900_000; // for what removes gigabytes
 
 /** @param {unknown} cause */
 function unreachable(cause) {
@@ -239,6 +240,12 @@ export const api = {
 
 	/** @returns {Promise<hks.Image[]>} */
 	images: () => request('GET', '/api/images'),
+	/** @returns {Promise<hks.ImageUsage>} */
+	imageUsage: () => request('GET', '/api/images/usage'),
+	/** @param {boolean} dryRun @returns {Promise<hks.ImagePrune>} */
+	pruneImages: (dryRun) => request('POST', `/api/images/prune?dryRun=${dryRun}`, undefined, { deadline: longPatience, again: dryRun }),
+	/** @param {string} name @returns {Promise<hks.ImagePrune>} */
+	deleteImage: (name) => request('DELETE', `/api/images/${name.split('/').map(encodeURIComponent).join('/')}`, undefined, { deadline: longPatience }),
 	/** @param {Blob} file @param {(part: number) => void} onProgress @param {AbortSignal} signal @returns {Promise<hks.Image[]>} */
 	loadImage: (file, onProgress, signal) => upload('/api/images', file, onProgress, signal),
 

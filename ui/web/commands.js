@@ -30,6 +30,9 @@ export const commands = {
 	rollback: (app, release) => `hks rollback ${quote(app.name)} ${release}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {{follow: boolean, previous: boolean, component?: string}} query */
 	logs: (app, query) => `hks logs${query.previous ? ' --previous' : query.follow ? ' -f' : ''} ${quote(app.name)}${ofComponent(query.component)}${inEnvironment(app.environment)}`,
+	pruneImages: 'hks image prune',
+	/** @param {string} name */
+	deleteImage: (name) => `hks image delete ${quote(name)}`,
 	/** @param {Target} app @param {hks.Deploy} deploy of one component */
 	deploy(app, deploy) {
 		const [component = {}] = deploy.change || [];

@@ -1,13 +1,16 @@
 import { useEffect, useRef, useState } from '../vendor/hooks.js';
+import { tell } from '../actions.js';
 import { api, ApiError } from '../api.js';
+import { commands } from '../commands.js';
 import { Cli } from '../components/cli.js';
 import { CopyButton } from '../components/copy-button.js';
 import { Icon } from '../components/icon.js';
+import { Meter } from '../components/meter.js';
 import { Problem } from '../components/problem.js';
 import { Time } from '../components/time.js';
 import { bytes, shortDigest } from '../format.js';
 import { html } from '../html.js';
-import { toast } from '../store.js';
+import { openDialog, toast } from '../store.js';
 import { useTitle } from '../title.js';
 
 /** @typedef {{name: string, size: number, part: number, cancel: () => void}} Upload */
@@ -15,13 +18,24 @@ import { useTitle } from '../title.js';
 /** What the appliance's own registry holds. */
 export function ImagesView() {
 	const [images, setImages] = useState(/** @type {hks.Image[] | null} */ (null));
+	const [usage, setUsage] = useState(/** @type {hks.ImageUsage | null} */ (null));
 	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
 	const [loading, setLoading] = useState(/** @type {Upload | null} */ (null));
 	const [over, setOver] = useState(false);
 	const input = useRef(/** @type {HTMLInputElement | null} */ (null));
 	useTitle('Images');
 
-	const list = () => api.images().then((images) => { setImages(images || []); setError(null); }, setError);
+	const list = () => Promise.all([api.images(), api.imageUsage()])
+		.then(([images, usage]) => { setImages(images || []); setUsage(usage); setError(null); }, setError);
+	const prune = async () => {
+		try {
+			const plan = await api.pruneImages(true);
+			if (plan.removed.length === 0 && plan.freedBytes === 0) toast({ kind: 'success', message: 'There is nothing to remove: releases need all images, or they are new.' });
+			else openDialog({ kind: 'pruneImages', plan, onDone: list });
+		} catch (cause) {
+			tell(cause);
+		}
+	};
 	useEffect(() => void list(), []);
 
 	const load = async (/** @type {File | undefined} */ file) => {
@@ -64,20 +78,31 @@ export function ImagesView() {
 					<${Cli} command="hks image load FILE.tar" />`}
 		</section>
 		${images && html`<section class="card" aria-labelledby="images-title">
-			<header class="card-head"><h2 id="images-title">In the registry</h2><span class="muted">${images.length}</span></header>
-			${images.length === 0 ? html`<p class="card-note muted">None yet. Images from other registries need not be loaded: deploy them by their full name.</p>` : html`<${Table} images=${images} />`}
+			<header class="card-head">
+				<h2 id="images-title">In the registry</h2><span class="muted">${images.length}</span>
+				<span class="spacer"></span>
+				<${Cli} command=${commands.pruneImages} />
+				<button type="button" class="button small" onClick=${prune}>Prune</button>
+			</header>
+			${usage && html`<${Meter} resource=${{ name: 'Images', unit: 'bytes', used: usage.usedBytes, limit: usage.budgetBytes }} />`}
+			${images.length === 0 ? html`<p class="card-note muted">None yet. Images from other registries need not be loaded: deploy them by their full name.</p>` : html`<${Table} images=${images} onDone=${list} />`}
 		</section>`}`;
 }
 
-/** @param {{images: hks.Image[]}} props */
-function Table({ images }) {
+/** The apps that need an image, each once. @param {hks.Image} image */
+const users = (image) => [...new Set((image.usedBy || []).map((use) => `${use.app}/${use.environment}`))];
+
+/** @param {{images: hks.Image[], onDone: () => unknown}} props */
+function Table({ images, onDone }) {
 	return html`<table class="plain" role="table" aria-label="Images">
-		<thead role="rowgroup"><tr role="row">${['Name', 'Digest', 'Size', 'Loaded'].map((title) => html`<th role="columnheader" scope="col">${title}</th>`)}</tr></thead>
+		<thead role="rowgroup"><tr role="row">${['Name', 'Digest', 'Size', 'Stored', 'Used by', ''].map((title) => html`<th role="columnheader" scope="col">${title}</th>`)}</tr></thead>
 		<tbody role="rowgroup">${images.map((image) => html`<tr role="row" key=${image.name}>
 			<td role="cell" class="cell-wide mono">${image.name}<${CopyButton} text=${image.name} what="name" /></td>
 			<td role="cell" data-label="Digest" class="mono muted" title=${image.digest}>${shortDigest(image.digest)}</td>
 			<td role="cell" data-label="Size" class="number">${bytes(image.sizeBytes)}</td>
-			<td role="cell" data-label="Loaded"><${Time} at=${image.createdAt} never="–" /></td>
+			<td role="cell" data-label="Stored"><${Time} at=${image.storedAt} never="–" /></td>
+			<td role="cell" data-label="Used by">${users(image).map((app) => html`<span class="tag" key=${app}>${app}</span> `)}${users(image).length === 0 && html`<span class="muted">nobody</span>`}</td>
+			<td role="cell">${users(image).length === 0 && html`<button type="button" class="icon-button" aria-label=${`Remove ${image.name}`} onClick=${() => openDialog({ kind: 'deleteImage', image, onDone })}><${Icon} name="trash" /></button>`}</td>
 		</tr>`)}</tbody>
 	</table>`;
 }
