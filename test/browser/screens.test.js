@@ -144,6 +144,7 @@ test('one component of several gets a new image', { skip }, async () => {
 	assert.equal(await dialog.getByLabel('Image', { exact: true }).inputValue(), 'page:1', 'the form follows the component');
 	assert.equal(await dialog.getByLabel('Port', { exact: true }).inputValue(), '8080');
 	await dialog.getByLabel('Image', { exact: true }).fill('page:2');
+	assert.equal(await dialog.getByLabel('Value of API_KEY').getAttribute('type'), 'password');
 	assert.equal(await command(page), 'hks deploy --name shop --component frontend --image page:2 --port 8080 --path /');
 	await portrait(page, 'deploy-component', { full: false });
 	await dialog.getByRole('button', { name: 'Deploy new version' }).click();

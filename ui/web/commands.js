@@ -1,6 +1,8 @@
 // The command line's twin of each action, so that what is done here can be
 // done in a script.
 
+import { looksSecret } from './validate.js';
+
 /** Quotes for a POSIX shell where needed. @param {string | number} word */
 function quote(word) {
 	const text = String(word);
@@ -21,7 +23,7 @@ export const commands = {
 	/** @param {Target} app @param {number | string} replicas @param {string} [component] */
 	scale: (app, replicas, component) => `hks app scale ${quote(app.name)} ${replicas}${ofComponent(component)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {string} key @param {string} value */
-	setEnv: (app, key, value) => `hks env set ${quote(app.name)} ${quote(`${key}=${value}`)}${inEnvironment(app.environment)}`,
+	setEnv: (app, key, value) => `hks env set ${quote(app.name)} ${quote(`${key}=${looksSecret(key) ? '...' : value}`)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {string} key */
 	unsetEnv: (app, key) => `hks env unset ${quote(app.name)} ${quote(key)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {string} to */
@@ -40,7 +42,7 @@ export const commands = {
 		if (component.port !== undefined) words.push(`--port ${quote(component.port || 'PORT')}`);
 		if (app.environment !== 'staging') words.push(`--environment ${app.environment}`);
 		for (const [key, value] of Object.entries(deploy.env || {})) {
-			if (value !== hidden) words.push(`--env ${quote(`${key}=${value}`)}`);
+			if (value !== hidden) words.push(`--env ${quote(`${key}=${looksSecret(key) ? '...' : value}`)}`);
 		}
 		for (const replicas of Object.values(deploy.replicas || {})) words.push(`--replicas ${replicas}`);
 		for (const flag of /** @type {const} */ (['cpu', 'memory', 'host', 'path', 'health'])) {

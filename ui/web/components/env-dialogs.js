@@ -26,10 +26,10 @@ export function SetEnvDialog({ app, release, variable }) {
 	const secret = looksSecret(name);
 	const problem = name === '' ? '' : envProblem(name);
 	const known = name in (release.spec.env || {});
-	const command = commands.setEnv(app, name || 'KEY', secret || value === '' ? '...' : value);
+	const command = commands.setEnv(app, name || 'KEY', value || '...');
 	return html`<${FormDialog} title=${variable ? `Set ${variable}` : 'Set a variable'} action="Set" command=${command} ready=${name !== '' && problem === ''}
 		run=${() => change(app, { ...kept(release), [name]: value })}>
-		<p>All components of ${app.name} in ${app.environment} get it with a new release of the same images. The others keep their values.</p>
+		<p>${app.name} in ${app.environment} gets it${release.spec.components.length > 1 ? ', in all its components,' : ''} with a new release of the same images. The other variables keep their values.</p>
 		<${Field} label="Name" value=${name} onValue=${setName} problem=${problem} hint=${!variable && known ? 'It is set already: it gets this value.' : ''}
 			input=${{ disabled: variable !== '', autofocus: variable === '', placeholder: 'KEY' }} />
 		<${Field} label="Value" type=${secret ? 'password' : 'text'} value=${value} onValue=${setValue} hint="It is sealed and never shown again."

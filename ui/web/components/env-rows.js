@@ -1,5 +1,6 @@
 import { hidden } from '../commands.js';
 import { html } from '../html.js';
+import { looksSecret } from '../validate.js';
 import { Icon } from './icon.js';
 
 /**
@@ -25,7 +26,7 @@ export function EnvRows({ rows, onRows, problem }) {
 		${rows.map((row) => html`<div class="env-row" key=${row.id}>
 			<input aria-label="Variable name" placeholder="KEY" value=${row.key} aria-invalid=${problem(row.id) ? 'true' : undefined} spellcheck=${false} autocapitalize="off"
 				onInput=${(/** @type {any} */ event) => change(row.id, { key: event.target.value })} onPaste=${paste} />
-			<input aria-label=${`Value of ${row.key || 'the variable'}`} placeholder=${row.value === hidden ? '' : 'value'} value=${row.value} spellcheck=${false} autocapitalize="off"
+			<input type=${looksSecret(row.key) ? 'password' : 'text'} autocomplete=${looksSecret(row.key) ? 'new-password' : 'off'} aria-label=${`Value of ${row.key || 'the variable'}`} placeholder=${row.value === hidden ? '' : 'value'} value=${row.value} spellcheck=${false} autocapitalize="off"
 				onFocus=${(/** @type {any} */ event) => row.value === hidden && event.target.select()}
 				onInput=${(/** @type {any} */ event) => change(row.id, { value: event.target.value })} />
 			<button type="button" class="icon-button" aria-label=${`Remove ${row.key || 'the variable'}`} onClick=${() => onRows(rows.filter((other) => other.id !== row.id))}><${Icon} name="close" /></button>
