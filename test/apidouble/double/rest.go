@@ -66,7 +66,7 @@ func (w images) users(image string) []agent.ImageUse {
 	var users []agent.ImageUse
 	for _, app := range w.apps {
 		for _, release := range app.releases {
-			if release.Spec.Image == image {
+			if slices.ContainsFunc(release.Spec.Components, func(c agent.Component) bool { return c.Image == image }) {
 				users = append(users, agent.ImageUse{App: release.App, Environment: release.Environment, Release: release.Number})
 			}
 		}

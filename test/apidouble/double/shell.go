@@ -29,7 +29,7 @@ func (w shells) Find(_ context.Context, name string, env agent.Environment, quer
 		return agent.InstanceTarget{}, agent.Errorf(agent.CodeConflict, "hks app start "+name,
 			"no instance of %s is ready: the app is %s", keyOf(name, env), a.app.Status)
 	}
-	target := agent.InstanceTarget{Instance: a.instance(0), Component: agent.DefaultComponent, Container: "app", Port: query.Port}
+	target := agent.InstanceTarget{Instance: a.instance(agent.DefaultComponent, 0), Component: agent.DefaultComponent, Container: "app", Port: query.Port}
 	if target.Port == 0 {
 		target.Port = echoPort
 	}
