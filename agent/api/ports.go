@@ -108,6 +108,15 @@ type Series interface {
 	Series(app string, env agent.Environment, since time.Duration) []agent.Point
 }
 
+// Builds makes images from source.
+type Builds interface {
+	Submit(ctx context.Context, app string, env agent.Environment, request agent.BuildRequest, source io.Reader, by string) (agent.Build, error)
+	List(ctx context.Context, app string, env agent.Environment) ([]agent.Build, error)
+	Get(ctx context.Context, id int64) (agent.Build, error)
+	Cancel(ctx context.Context, id int64, by string) (agent.Build, error)
+	Logs(ctx context.Context, id int64, follow bool) iter.Seq2[agent.BuildLine, error]
+}
+
 // Images is the appliance's own registry.
 type Images interface {
 	List(ctx context.Context) ([]agent.Image, error)

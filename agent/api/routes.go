@@ -78,6 +78,12 @@ func (s *Server) routes() []route {
 		{http.MethodGet, app + "/exec", owner, session, s.getExec},
 		{http.MethodGet, app + "/port-forward", owner, session, s.getPortForward},
 
+		{http.MethodPost, app + "/builds", owner, upload, s.postBuild},
+		{http.MethodGet, "/api/builds", owner, plain, s.getBuilds},
+		{http.MethodGet, "/api/builds/:build", owner, plain, s.getBuild},
+		{http.MethodGet, "/api/builds/:build/log", owner, stream, s.getBuildLog},
+		{http.MethodPost, "/api/builds/:build/cancel", owner, plain, s.postBuildCancel},
+
 		{http.MethodGet, "/api/images", owner, plain, s.getImages},
 		{http.MethodPost, "/api/images", owner, upload, s.postImage},
 		{http.MethodGet, "/api/images/usage", owner, plain, s.getImageUsage},

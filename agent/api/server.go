@@ -31,6 +31,7 @@ type Config struct {
 	Shells     Shells
 	Series     Series
 	Images     Images
+	Builds     Builds
 	System     Systemer
 	RootCA     RootCA
 	UI         http.Handler // the screens, with a fallback of their own
@@ -109,7 +110,7 @@ func (c *Config) complete() error {
 	}
 	for name, missing := range map[string]bool{
 		"Identities": c.Identities == nil, "Journal": c.Journal == nil, "Hub": c.Hub == nil, "Workspaces": c.Workspaces == nil,
-		"Apps": c.Apps == nil, "Shells": c.Shells == nil, "Series": c.Series == nil, "Images": c.Images == nil, "System": c.System == nil,
+		"Apps": c.Apps == nil, "Shells": c.Shells == nil, "Series": c.Series == nil, "Images": c.Images == nil, "Builds": c.Builds == nil, "System": c.System == nil,
 		"RootCA": c.RootCA == nil, "UI": c.UI == nil, "Metrics": c.Metrics == nil, "Log": c.Log == nil,
 	} {
 		if missing {

@@ -113,9 +113,9 @@ func (j *journal) waits() <-chan struct{} {
 	return j.changed
 }
 
-// Logs yields the lines of a build's log, then each as it comes, until the
-// build ends or ctx does.
-func (m *Manager) Logs(ctx context.Context, id int64) iter.Seq2[agent.BuildLine, error] {
+// Logs yields the lines of a build's log and, with follow, each as it comes,
+// until the build ends or ctx does.
+func (m *Manager) Logs(ctx context.Context, id int64, follow bool) iter.Seq2[agent.BuildLine, error] {
 	return func(yield func(agent.BuildLine, error) bool) {
 		b, err := m.Get(ctx, id)
 		if err != nil {
@@ -123,15 +123,15 @@ func (m *Manager) Logs(ctx context.Context, id int64) iter.Seq2[agent.BuildLine,
 			return
 		}
 		j := m.log(id)
-		follow := lines{path: j.path}
+		from := lines{path: j.path}
 		for {
 			changed := j.waits()
-			last, err := follow.read(yield)
+			last, err := from.read(yield)
 			if err != nil {
 				yield(agent.BuildLine{}, err)
 				return
 			}
-			if last || b.Status.Done() || changed == nil {
+			if last || !follow || b.Status.Done() || changed == nil {
 				return
 			}
 			select {

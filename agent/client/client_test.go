@@ -199,7 +199,7 @@ func TestA10DeployKeepsOrClearsEnv(t *testing.T) {
 		answerJSON(w, 202, `{"number":4}`)
 	})
 	for _, env := range []map[string]string{nil, {}, {"A": agent.HiddenValue}} {
-		if _, err := c.Deploy(t.Context(), "web", agent.Staging, agent.Deploy{Spec: agent.Spec{Image: "web:1", Port: 80, Env: env}}); err != nil {
+		if _, err := c.Deploy(t.Context(), "web", agent.Staging, agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 80}}, Env: env}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,6 +20,8 @@ type deployOptions struct {
 	spec        agent.Component // what to set; empty fields stay as they are
 	env         envOptions
 	replicas    int
+	source      string // folder to build
+	test, fresh bool   // of the build
 	noWait      bool
 	timeout     time.Duration
 
@@ -33,15 +35,21 @@ func newDeployCommand(s *session) *cobra.Command {
 	o := deployOptions{session: s, env: envOptions{stdin: s.screen.in}}
 	cmd := &cobra.Command{
 		Use:   "deploy [APP] [-- COMMAND...]",
-		Short: "Deploy an image as a new release",
-		Long: `Deploy an image as a new release and watch it until it serves.
+		Short: "Deploy the project in this folder, or an image, as a new release",
+		Long: `Deploy a project or an image as a new release and watch it until it serves.
+
+In the folder of a project (one with hks.yaml; hks init writes it), or with --source, the
+source is sent to the appliance, which builds the images of all components and releases
+them together. With --image nothing is built.
 
 What you leave out stays as it is in the latest release; a new application needs
 --image and --port. The image comes from any registry, or from the appliance's own
 (hks image load). When a release fails, the one before it serves on.
 
 Ctrl-C ends the watching only; the deployment goes on.`,
-		Example: `  hks deploy --name web --image web:1 --port 8080
+		Example: `  hks deploy                                    # the project in this folder
+  hks deploy --source ./shop -e production --test
+  hks deploy --name web --image web:1 --port 8080
   hks deploy --name web --image web:2 --env GREETING=hello
   hks deploy web -e production --image ghcr.io/me/web@sha256:... --port 8080 --replicas 3
   hks deploy web --env-file .env --health /healthz
@@ -81,6 +89,9 @@ func (o *deployOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.spec.Path, "path", "", "path prefix of its URL (default /)")
 	f.StringVar(&o.spec.Health, "health", "", "HTTP path that tells whether it is ready; tcp: that the port accepts connections (default tcp)")
 	f.StringArrayVar(&o.spec.Command, "command", nil, "command to run instead of the image's own, one word a flag; or write it after --")
+	f.StringVar(&o.source, "source", ".", "build this folder; without hks.yaml what is in it is found out")
+	f.BoolVar(&o.test, "test", false, "run the components' tests before their images are built")
+	f.BoolVar(&o.fresh, "fresh", false, "build without the cache of earlier builds")
 	f.BoolVar(&o.noWait, "no-wait", false, "return as soon as the release is accepted")
 	f.DurationVar(&o.timeout, "timeout", deployTimeout, "how long to watch; the deployment itself goes on")
 }
@@ -101,8 +112,15 @@ func (o *deployOptions) arguments(cmd *cobra.Command, args []string) error {
 }
 
 func (o *deployOptions) run(ctx context.Context) error {
+	if o.fromSource() {
+		env, err := o.env.read()
+		if err != nil {
+			return err
+		}
+		return o.deploySource(ctx, env)
+	}
 	if o.name == "" {
-		return usagef("name it: hks deploy --name web --image IMAGE --port PORT", "the application's name is missing")
+		return usagef("go to a project's folder (hks init writes its hks.yaml), or name an image: hks deploy --name web --image IMAGE --port PORT", "the application's name is missing")
 	}
 	ref, err := parseRef(o.name, o.environment)
 	if err != nil {

@@ -51,9 +51,9 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 		}
 	}
 	add(groupApps,
-		newDeployCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
+		newInitCommand(s), newDeployCommand(s), newBuildCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
 		newRollbackCommand(s), newPromoteCommand(s), newAppScaleCommand(s), newEnvCommand(s), newSecretCommand(s),
-		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s), newInitCommand(s),
+		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s),
 		newExecCommand(s), newPortForwardCommand(s))
 	add(groupAppliance,
 		newStatusCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newKubeconfigCommand(s), newVersionCommand(s))

@@ -1,0 +1,15 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func newBuildCommand(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "List, show, follow and cancel builds",
+		Long:  "List, show, follow and cancel builds. A build is begun by hks deploy in a project's folder.",
+		Args:  noCommand,
+		RunE:  showHelp,
+	}
+	cmd.AddCommand(newBuildListCommand(s), newBuildShowCommand(s), newBuildLogsCommand(s), newBuildCancelCommand(s))
+	return cmd
+}
