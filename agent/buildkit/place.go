@@ -133,16 +133,21 @@ func (p *Place) admit(pid int) error {
 	if err != nil {
 		return err
 	}
+	first, err := primary(all)
+	if err != nil {
+		return err
+	}
 	for _, h := range all {
-		if err := p.enter(h, group, pid); err != nil {
+		if err := p.enter(h, group, pid, first.unified); err != nil {
 			return fmt.Errorf("making the builder's control group: %w", err)
 		}
 	}
 	return nil
 }
 
-// enter makes the groups in one hierarchy and puts the daemon there.
-func (p *Place) enter(h hierarchy, group string, pid int) error {
+// enter makes the groups in one hierarchy and puts the daemon there. Where
+// both versions are mounted, version 1 has what counts.
+func (p *Place) enter(h hierarchy, group string, pid int, unified bool) error {
 	own := filepath.Join(h.point, group)
 	daemon, steps := filepath.Join(own, daemonName), filepath.Join(own, stepsName)
 	for _, dir := range []string{own, daemon, steps} {
@@ -155,13 +160,13 @@ func (p *Place) enter(h hierarchy, group string, pid int) error {
 	if err := os.WriteFile(filepath.Join(daemon, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
 		return err
 	}
-	if h.unified {
-		if len(available(h)) == 0 {
-			return nil // version 1 has them all
-		}
+	switch {
+	case !h.unified:
+		return p.limit(h, own, daemon, steps)
+	case unified:
 		return p.limitUnified(own, daemon, steps)
 	}
-	return p.limit(h, own, daemon, steps)
+	return nil
 }
 
 // limit writes version 1's limits.
