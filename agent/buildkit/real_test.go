@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/cgroup"
 	"hks.dev/hks/agent/process"
 	"hks.dev/hks/agent/registry"
 )
@@ -46,7 +47,7 @@ const (
 // bench is a builder with everything around it.
 type bench struct {
 	images *registry.Registry
-	place  *Place
+	place  *cgroup.Place
 	runner *process.Runner
 	daemon *Daemon
 	client *Client
@@ -82,14 +83,16 @@ func newBench(t *testing.T, change func(*Config, *ClientConfig)) *bench {
 		m := b.images.Mirror()
 		return Registry{Address: strings.TrimPrefix(m.Endpoint, "https://"), CAFile: m.CAFile, Username: m.Username, Password: m.Password}
 	}
-	limits := Limits{CPUs: 1.5, Memory: testMemory, Parallelism: 2, Cache: 2 << 30}
-	if b.place, err = NewPlace(PlaceConfig{Dir: testState + "/buildkit", Record: testRun + "/buildkit.groups", Limits: limits, Logger: log}); err != nil {
+	b.place, err = cgroup.New(cgroup.Config{
+		Dir: testState + "/buildkit", Record: testRun + "/buildkit.groups", Limits: cgroup.Limits{CPUs: 1.5, Memory: testMemory}, Logger: log,
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := Config{
 		Binary: binary, Dir: testState + "/buildkit", Socket: testRun + "/buildkit.sock",
 		SettingsFile: testState + "/buildkitd.toml", RevisionFile: testRun + "/buildkitd.revision",
-		Limits: limits, Place: b.place, Registry: own, Environ: os.Environ(), LogPlace: "/var/log/hks/buildkitd.log", Logger: log,
+		Parallelism: 2, Cache: 2 << 30, Place: b.place, Registry: own, Environ: os.Environ(), LogPlace: "/var/log/hks/buildkitd.log", Logger: log,
 	}
 	clientCfg := ClientConfig{Socket: cfg.Socket, Registry: own, Network: NetworkHost, Memory: testMemory, Logger: log}
 	if change != nil {
@@ -131,28 +134,34 @@ func (b *bench) end(t *testing.T) {
 	if left, err := b.place.Leftovers(); err != nil || len(left) > 0 {
 		t.Errorf("left over: %v, %v", left, err)
 	}
-	entries, err := os.ReadDir("/sys/fs/cgroup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if _, err := os.Stat(filepath.Join("/sys/fs/cgroup", entry.Name(), b.group(), ownName)); err == nil {
-			t.Errorf("a control group is left in %s", entry.Name())
+	for hierarchy, group := range groupsOf(t, os.Getpid()) {
+		if _, err := os.Stat(filepath.Join(controllers, hierarchy, group, "hks-build")); err == nil {
+			t.Errorf("a control group is left in %s", hierarchy)
 		}
 	}
 }
 
-func (b *bench) group() string {
-	all, err := hierarchies()
+// controllers is where the hierarchies of control groups are mounted.
+const controllers = "/sys/fs/cgroup"
+
+// groupsOf tells a process's control group in each hierarchy, by the name of
+// the folder it is mounted at.
+func groupsOf(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
-		return ""
+		t.Fatal(err)
 	}
-	first, err := primary(all)
-	if err != nil {
-		return ""
+	groups := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		name := strings.TrimPrefix(fields[1], "name=")
+		if name == "" {
+			name = "unified"
+		}
+		groups[name] = fields[2]
 	}
-	own, _ := ownGroup(first)
-	return own
+	return groups
 }
 
 // source writes a project's files.
@@ -587,35 +596,28 @@ func (b *bench) testPlace(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the step does not start")
 	}
-	all, err := hierarchies()
-	if err != nil {
-		t.Fatal(err)
-	}
 	pid := find(t, "987655")
-	for _, h := range all {
-		daemon, step := groupOf(t, b.pid(t), h), groupOf(t, pid, h)
-		if want := filepath.Join(b.group(), ownName, daemonName); daemon != want {
-			t.Errorf("%v: the daemon is in %s, not %s", h.controllers, daemon, want)
+	daemon, step := groupsOf(t, b.pid(t)), groupsOf(t, pid)
+	for hierarchy, group := range groupsOf(t, os.Getpid()) {
+		own := filepath.Join(group, "hks-build")
+		if daemon[hierarchy] != own+"/daemon" {
+			t.Errorf("%s: the daemon is in %s, not in that of %s", hierarchy, daemon[hierarchy], own)
 		}
-		// runc of Debian 12 leaves the empty hierarchy of version 2 alone.
-		if want := filepath.Join(b.group(), ownName, stepsName); !h.unified && !strings.HasPrefix(step, want+"/") {
-			t.Errorf("%v: the step is in %s, not below %s", h.controllers, step, want)
+		if !strings.HasPrefix(step[hierarchy], own+"/steps/") {
+			t.Errorf("%s: the step is in %s, not below %s", hierarchy, step[hierarchy], own)
 		}
-		own := filepath.Join(h.point, b.group(), ownName)
 		for file, want := range map[string]string{
-			own + "/cpu.cfs_quota_us": "150000", own + "/cpu.shares": cpuShares,
-			own + "/steps/memory.limit_in_bytes":  strconv.Itoa(testMemory),
-			own + "/daemon/memory.limit_in_bytes": strconv.Itoa(daemonMemory),
-			own + "/steps/pids.max":               maxTasks,
+			"cpu.cfs_quota_us": "150000", "cpu.shares": "64", "daemon/memory.limit_in_bytes": "536870912",
+			"steps/memory.limit_in_bytes": strconv.Itoa(testMemory), "steps/pids.max": "4096",
 		} {
-			text, err := os.ReadFile(file)
+			text, err := os.ReadFile(filepath.Join(controllers, hierarchy, own, file))
 			if err == nil && strings.TrimSpace(string(text)) != want {
-				t.Errorf("%s = %s, want %s", file, text, want)
+				t.Errorf("%s: %s is %s, want %s", hierarchy, file, text, want)
 			}
 		}
 	}
 	for title, p := range map[string]int{"daemon": b.pid(t), "step": pid} {
-		if nice, err := syscall.Getpriority(syscall.PRIO_PROCESS, p); err != nil || nice != 20-niceness { // as the system call has it
+		if nice, err := syscall.Getpriority(syscall.PRIO_PROCESS, p); err != nil || nice != 20-19 { // as the system call has it
 			t.Errorf("the %s's priority: %d, %v", title, nice, err)
 		}
 	}
@@ -717,7 +719,7 @@ func TestRealTakeOver(t *testing.T) {
 		t.Fatalf("waking it: %v", err)
 	}
 	release()
-	third := newBenchOver(t, second, func(c *Config) { c.Limits.Parallelism = 1 })
+	third := newBenchOver(t, second, func(c *Config) { c.Parallelism = 1 })
 	pid = second.pid(t)
 	if err := second.daemon.Detach(t.Context()); err != nil {
 		t.Fatal(err)
@@ -797,15 +799,6 @@ func lookFor(t *testing.T, argument string) int {
 		}
 	}
 	return 0
-}
-
-func groupOf(t *testing.T, pid int, h hierarchy) string {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return groupIn(text, h)
 }
 
 // unpack reads the files of all layers.

@@ -94,8 +94,8 @@ func (c Config) settings(runc, cgroupParent string) ([]byte, error) {
 			Enabled: true, Snapshotter: "overlayfs", Binary: runc, CgroupParent: cgroupParent,
 			// A build without a network says so itself; this is for the others.
 			NetworkMode: "host",
-			Parallelism: c.Limits.Parallelism,
-			GC:          true, ReservedSpace: c.Limits.Cache / 10, MaxUsedSpace: c.Limits.Cache, MinFreeSpace: minFree,
+			Parallelism: c.Parallelism,
+			GC:          true, ReservedSpace: c.Cache / 10, MaxUsedSpace: c.Cache, MinFreeSpace: minFree,
 		}},
 		// The own registry's name is known to nobody else; each build has it
 		// replaced by the address.
