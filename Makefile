@@ -13,6 +13,11 @@ COMMANDS := hks hks-agent hks-gateway hks-installer
 GO_BUILD := go build -ldflags "-s -w -X main.version=$(VERSION)"
 SANDBOX := bin/sandbox --
 
+# The builder's daemon has a module of its own: in the product's it would ask
+# for other versions of what the product is built with.
+BUILDKIT_MODULE := packaging/buildkitd/go.mod
+BUILDKIT_VERSION = $(shell go list -modfile=$(BUILDKIT_MODULE) -m -f '{{.Version}}' github.com/moby/buildkit)
+
 # For builds and tests alike, so that they share what is compiled. nomsgpack
 # leaves a large codec out of gin that nothing here speaks.
 export GOFLAGS := -trimpath -tags=nomsgpack
@@ -23,7 +28,8 @@ build: ## Compile the commands into bin/.
 	@mkdir -p bin
 	@for command in $(COMMANDS); do echo "building $$command"; $(GO_BUILD) -o bin/ ./cmd/$$command; done
 	@echo "building hks-buildkitd"
-	@go build -modfile=packaging/buildkitd/go.mod -ldflags "-s -w" -o bin/hks-buildkitd github.com/moby/buildkit/cmd/buildkitd
+	@go build -modfile=$(BUILDKIT_MODULE) -ldflags "-s -w -X github.com/moby/buildkit/version.Version=$(BUILDKIT_VERSION)" \
+		-o bin/hks-buildkitd github.com/moby/buildkit/cmd/buildkitd
 
 prepare: ## Install the Debian packages that are needed.
 	@scripts/prepare.sh scripts/apt-packages test/k3s/apt-packages

@@ -102,7 +102,11 @@ func (m *machine) takeDown(ctx context.Context, cleaner *k3s.Cleaner) error {
 		}
 	}
 	m.say("removing containers, mounts, interfaces and packet rules")
-	failed = append(failed, cleaner.Cleanup(ctx))
+	builds, err := m.builds()
+	if err != nil {
+		return err
+	}
+	failed = append(failed, builds.Remove(ctx), cleaner.Cleanup(ctx))
 	failed = append(failed, m.undoChanges(ctx))
 	if err := errors.Join(failed...); err != nil {
 		return err
@@ -125,6 +129,15 @@ func (m *machine) undoChanges(ctx context.Context) (err error) {
 // prove looks whether anything is left, and lists it.
 func (m *machine) prove(ctx context.Context, cleaner *k3s.Cleaner, failed error, doing string) error {
 	left, err := cleaner.Leftovers(ctx)
+	if err != nil {
+		failed = errors.Join(failed, err)
+	}
+	builds, err := m.builds()
+	if err == nil {
+		var more []string
+		more, err = builds.Leftovers()
+		left = append(left, more...)
+	}
 	if err != nil {
 		failed = errors.Join(failed, err)
 	}

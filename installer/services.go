@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/cgroup"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/process"
 	"hks.dev/hks/agent/systemd"
@@ -107,6 +108,15 @@ func (m *machine) otherService(name, unit string, stop time.Duration) (service, 
 	})
 }
 
+// builds is where builds ran, for clearing up after them.
+func (m *machine) builds() (*cgroup.Place, error) {
+	cfg := cgroup.Config{Dir: m.paths.BuildState(), Record: m.paths.BuildGroups()}
+	if m.bySystemd() {
+		cfg.Unit = systemd.BuilderUnit
+	}
+	return cgroup.New(cfg)
+}
+
 // named is a service with the name that people know it by.
 type named struct {
 	name string
@@ -127,7 +137,11 @@ func (m *machine) services() ([]named, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []named{{"the agent", a}, {"the gateway", gateway}, {"k3s", engine}}, nil
+	builder, err := m.otherService("hks-buildkitd", systemd.BuilderUnit, 15*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return []named{{"the agent", a}, {"the builder", builder}, {"the gateway", gateway}, {"k3s", engine}}, nil
 }
 
 // ownPIDs are the main processes of the appliance that run now.

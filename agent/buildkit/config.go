@@ -19,19 +19,24 @@ type Runner interface {
 	Tail(ctx context.Context, lines int) []string
 }
 
+// Place is the control groups of the daemon and of the steps it runs:
+// agent/cgroup.
+type Place interface {
+	// Parent is the control group below which steps get theirs; "" for none.
+	Parent() string
+	// Clear ends steps and takes mounts away that a daemon left.
+	Clear() error
+	// Admit puts the daemon into its group; doing it again is fine.
+	Admit(pid int) error
+	// Unlimited tells why there are no groups; nil when there are.
+	Unlimited() error
+}
+
 // Registry is how the appliance's own registry is reached from this machine.
 type Registry struct {
 	Address            string // host:port, TLS
 	CAFile             string // of the authority that signed its certificate
 	Username, Password string
-}
-
-// Limits bound what all builds together may take.
-type Limits struct {
-	CPUs        float64 // cores
-	Memory      int64   // bytes, of the steps; the daemon has its own
-	Parallelism int     // steps at a time
-	Cache       int64   // bytes on the disk
 }
 
 // Config says where things are and what builds may take.
@@ -45,10 +50,11 @@ type Config struct {
 	Runc         string // the program that runs steps; "" finds one
 	K3sRunc      string // k3s's own, taken where none is on the path
 
-	Limits   Limits
-	Place    *Place          // of the daemon and its steps
-	Registry func() Registry // asked at each start and each build
-	Environ  []string        // this process's environment, of which the daemon gets what it needs
+	Parallelism int             // steps at a time
+	Cache       int64           // bytes on the disk
+	Place       Place           // of the daemon and its steps
+	Registry    func() Registry // asked at each start and each build
+	Environ     []string        // this process's environment, of which the daemon gets what it needs
 
 	Runner       Runner
 	LogPlace     string        // where people find the daemon's output

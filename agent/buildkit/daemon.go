@@ -55,8 +55,12 @@ func New(cfg Config) (*Daemon, error) {
 	return &Daemon{cfg: cfg, op: make(chan struct{}, 1)}, nil
 }
 
-// stopLimit bounds a stop that nobody waits for.
-const stopLimit = time.Minute
+// Bounds of what nobody asked for: a stop, and going on with a daemon that
+// runs while the agent starts.
+const (
+	stopLimit     = time.Minute
+	takeOverLimit = 5 * time.Second
+)
 
 // Start goes on with a daemon that an earlier agent left running; without one
 // it does nothing, as the first build starts it. A daemon that can't be taken
@@ -66,6 +70,8 @@ func (d *Daemon) Start(ctx context.Context) error {
 	if err != nil || !state.Running {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, takeOverLimit)
+	defer cancel()
 	release, err := d.Use(ctx)
 	if err != nil {
 		d.cfg.Logger.WarnContext(ctx, "the running builder can't be used", "error", err)
@@ -171,7 +177,7 @@ func (d *Daemon) launch(ctx context.Context) (agent.ProcessState, error) {
 			return agent.ProcessState{}, agent.Errorf(agent.CodeBuilderAway, "correct build.ca in config.yaml", "builds can't run without the certificates of build.ca: %w", err)
 		}
 	}
-	text, err := d.cfg.settings(runc, d.cfg.Place.parent())
+	text, err := d.cfg.settings(runc, d.cfg.Place.Parent())
 	if err != nil {
 		return agent.ProcessState{}, err
 	}

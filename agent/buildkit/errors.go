@@ -20,6 +20,7 @@ import (
 var (
 	imagePattern = regexp.MustCompile(`failed to resolve source metadata for (\S+): (.*)`)
 	pushPattern  = regexp.MustCompile(`failed to push (\S+): (.*)`)
+	copyPattern  = regexp.MustCompile(`failed to calculate checksum of ref \S+: ("[^"]*"): not found`)
 	parsePattern = regexp.MustCompile(`^(?:dockerfile|Dockerfile) parse error on line (\d+): (.*)`)
 )
 
@@ -33,6 +34,7 @@ const killed = 137
 // explain turns BuildKit's error into one for people.
 func (c *Client) explain(err error, job Job, p *progress) error {
 	words := p.clean([]byte(strings.TrimPrefix(rootWords(err), "failed to solve: ")))
+	words = strings.ReplaceAll(words, c.cfg.Registry().Address+"/", agent.RegistryHost+"/") // as the recipe has it
 	failed := p.failed(vertexOf(err))
 	exit, hasExit := errors.AsType[*frontend.ExitError](err)
 	image, push := imagePattern.FindStringSubmatch(words), pushPattern.FindStringSubmatch(words)
@@ -150,6 +152,9 @@ func recipeError(err error, words string, failed *step) error {
 		if where == "" {
 			where = "Dockerfile line " + parse[1] + ": "
 		}
+	}
+	if missing := copyPattern.FindStringSubmatch(words); missing != nil {
+		words = missing[1] + " is not in the source, or .dockerignore leaves it out"
 	}
 	message := "the build failed: " + where + words
 	return &agent.Error{

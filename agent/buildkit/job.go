@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	policy "github.com/moby/buildkit/sourcepolicy/pb"
 
 	"hks.dev/hks/agent"
 )
@@ -68,6 +69,7 @@ func (c *Client) options(job Job) (opt client.SolveOpt, done func(), err error) 
 		return opt, nil, err
 	}
 	opt.Session = []session.Attachable{secretsprovider.FromMap(secrets), &registryAuth{registry: c.cfg.Registry()}}
+	opt.SourcePolicy = ownImages(c.cfg.Registry().Address)
 	opt.SharedKey = job.Key
 	folders, err := openFolders(job)
 	if err != nil {
@@ -76,6 +78,17 @@ func (c *Client) options(job Job) (opt client.SolveOpt, done func(), err error) 
 	opt.LocalMounts = folders.mounts()
 	opt.FrontendAttrs["filename"] = folders.filename
 	return opt, folders.close, nil
+}
+
+// ownImages has images of the own registry fetched from its address. A mirror
+// in the daemon's settings would do as well, but for an image that is not there
+// it goes on to ask name servers for a name that none of them knows.
+func ownImages(address string) *policy.Policy {
+	return &policy.Policy{Rules: []*policy.Rule{{
+		Action:   policy.PolicyAction_CONVERT,
+		Selector: &policy.Selector{Identifier: "docker-image://" + agent.RegistryHost + "/*", MatchType: policy.MatchType_WILDCARD},
+		Updates:  &policy.Update{Identifier: "docker-image://" + address + "/${1}"},
+	}}}
 }
 
 // exports tells where the image goes.

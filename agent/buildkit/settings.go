@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
-
-	"hks.dev/hks/agent"
 )
 
 // settings is the part of buildkitd.toml that hks says. What is not said is
@@ -73,9 +71,8 @@ type frontends struct {
 }
 
 type registrySettings struct {
-	Mirrors []string `toml:"mirrors,omitempty"`
-	HTTP    bool     `toml:"http"`
-	CA      []string `toml:"ca,omitempty"`
+	HTTP bool     `toml:"http"` // which is what BuildKit takes for granted on localhost
+	CA   []string `toml:"ca"`
 }
 
 const (
@@ -97,15 +94,12 @@ func (c Config) settings(runc, cgroupParent string) ([]byte, error) {
 			Enabled: true, Snapshotter: "overlayfs", Binary: runc, CgroupParent: cgroupParent,
 			// A build without a network says so itself; this is for the others.
 			NetworkMode: "host",
-			Parallelism: c.Limits.Parallelism,
-			GC:          true, ReservedSpace: c.Limits.Cache / 10, MaxUsedSpace: c.Limits.Cache, MinFreeSpace: minFree,
+			Parallelism: c.Parallelism,
+			GC:          true, ReservedSpace: c.Cache / 10, MaxUsedSpace: c.Cache, MinFreeSpace: minFree,
 		}},
-		// The own registry's name is known to nobody else. Images are pulled
-		// through the address as a mirror, and pushed to the address.
-		Registry: map[string]registrySettings{
-			agent.RegistryHost: {Mirrors: []string{own.Address}, CA: []string{own.CAFile}},
-			own.Address:        {CA: []string{own.CAFile}},
-		},
+		// The own registry's name is known to nobody else; each build has it
+		// replaced by the address.
+		Registry: map[string]registrySettings{own.Address: {CA: []string{own.CAFile}}},
 	}
 	var text bytes.Buffer
 	text.WriteString("# Written by hks-agent at each start of the builder.\n")

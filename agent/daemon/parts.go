@@ -16,6 +16,7 @@ import (
 	"hks.dev/hks/agent/aiops"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/app"
+	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
@@ -36,6 +37,7 @@ type parts struct {
 	store     *store.Store
 	registry  *registry.Registry
 	gateway   supervised
+	builder   *builder
 	engine    *k3s.Engine
 	k3s       supervised
 	boot      *boot
@@ -75,8 +77,11 @@ func build(cfg Config) (*parts, error) {
 	if p.gateway, err = s.gateway(); err != nil {
 		return nil, err
 	}
+	if p.builder, err = s.builder(p.registry, func() { hub.Publish("system", "builder", nil) }); err != nil {
+		return nil, err
+	}
 	gateway := newGatewayClient(paths.GatewaySocket())
-	system := &system{registry: p.registry, gateway: gateway}
+	system := &system{registry: p.registry, gateway: gateway, builder: p.builder.daemon}
 	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }); err != nil {
 		return nil, err
 	}
@@ -193,6 +198,7 @@ func (p *parts) components() []component {
 		{"the image registry", p.registry.Start, p.registry.Stop},
 		// The gateway comes before the cluster: it serves from what it knew.
 		{"the gateway", p.gateway.Start, p.gateway.Detach},
+		{"the builder", p.builder.daemon.Start, p.builder.daemon.Detach},
 		{"the engine", p.boot.Start, func(ctx context.Context) error {
 			err := p.boot.Stop(ctx)
 			p.engine.Detach()
@@ -212,6 +218,7 @@ type system struct {
 	boot     *boot
 	registry *registry.Registry
 	gateway  *gatewayClient
+	builder  *buildkit.Daemon
 	runner   supervised // of the gateway
 }
 
@@ -227,7 +234,7 @@ func (s *system) System(ctx context.Context) agent.System {
 	if !engine.Healthy && engine.Message == "" {
 		engine.Message = string(health.State)
 	}
-	return agent.System{Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart()}}
+	return agent.System{Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart(), s.builder.Part(ctx)}}
 }
 
 func (s *system) gatewayPart(ctx context.Context) agent.Part {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/config"
@@ -26,7 +25,7 @@ type supervised interface {
 	Tail(ctx context.Context, lines int) []string
 }
 
-// supervisor makes the runners of the two processes.
+// supervisor makes the runners of the other processes.
 type supervisor struct {
 	cfg     Config
 	paths   config.Paths
@@ -93,12 +92,7 @@ func (s *supervisor) engine(changed func(k3s.Health)) (*k3s.Engine, supervised, 
 
 func (s *supervisor) k3s(command, env []string) (supervised, error) {
 	if s.systemd {
-		variables := make(map[string]string, len(env))
-		for _, variable := range env {
-			name, value, _ := strings.Cut(variable, "=")
-			variables[name] = value
-		}
-		return systemd.New(systemd.Config{Unit: systemd.K3s("hks-k3s.service", command, variables), Logger: s.cfg.Log})
+		return systemd.New(systemd.Config{Unit: systemd.K3s("hks-k3s.service", command, variables(env)), Logger: s.cfg.Log})
 	}
 	return process.New(process.Config{
 		Name: "k3s", Command: command, Env: env,

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -184,6 +186,48 @@ func TestRunnerStartsAKilledChildAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "another child", func() bool { now := pidOf(t, r); return now != 0 && now != pid && alive(now) })
+}
+
+func TestRunnerCallsAroundEachStart(t *testing.T) {
+	cfg := config(t.TempDir(), "serve")
+	var mu sync.Mutex // guards what follows
+	var calls []string
+	note := func(call string) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, call)
+	}
+	cfg.Before = func() error { note("before"); return nil }
+	cfg.Started = func(pid int) error { note(strconv.FormatBool(alive(pid))); return nil }
+	r := newRunner(t, cfg)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pidOf(t, r), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "calls around two starts", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(calls, " ") == "before true before true"
+	})
+}
+
+func TestRunnerEndsAChildThatIsRefused(t *testing.T) {
+	cfg := config(t.TempDir(), "serve")
+	pid := 0
+	cfg.Started = func(p int) error { pid = p; return errors.New("no room for it") }
+	r := newRunner(t, cfg)
+	if err := r.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "no room for it") {
+		t.Errorf("error = %v", err)
+	}
+	if pid == 0 || alive(pid) {
+		t.Errorf("process %d runs", pid)
+	}
+	cfg.Started, cfg.Before = nil, func() error { return errors.New("not now") }
+	if err := newRunner(t, cfg).Start(t.Context()); err == nil || !strings.Contains(err.Error(), "not now") {
+		t.Errorf("error = %v", err)
+	}
 }
 
 func TestRunnerAdoptsAfterItsSupervisorDied(t *testing.T) {

@@ -122,6 +122,13 @@ func TestNotifierWithoutServiceManager(t *testing.T) {
 	}
 }
 
+func TestOnDemandUnitDoesNotStartWithTheMachine(t *testing.T) {
+	text, err := Unit{Name: BuilderUnit, Command: []string{"/usr/local/bin/hks-buildkitd"}, OnDemand: true}.Text()
+	if err != nil || strings.Contains(text, "[Install]") {
+		t.Errorf("unit:\n%s\n%v", text, err)
+	}
+}
+
 func TestK3sUnitText(t *testing.T) {
 	text, err := K3s("hks-k3s.service", []string{"/usr/local/bin/k3s", "server"},
 		map[string]string{"K3S_DATA_DIR": "/var/lib/rancher/k3s", "K3S_CONFIG_FILE": "/etc/rancher/k3s/config.yaml"}).Text()

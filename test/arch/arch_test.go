@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"agent", "agent/client", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
-		"agent/github", "agent/registry", "agent/buildkit", "agent/slack", "agent/config", "agent/manifest",
+		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/config", "agent/manifest",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/market", "agent/pipeline", "agent/build",
@@ -55,6 +55,7 @@ var only = map[string][]string{
 	"github.com/mattn/go-sqlite3":          {"agent/store"},
 	"github.com/caddyserver/caddy":         {"agent/gateway"},
 	"github.com/distribution/distribution": {"agent/registry"},
+	"github.com/moby/buildkit":             {"agent/buildkit"},
 	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 

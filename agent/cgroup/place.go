@@ -1,4 +1,4 @@
-package buildkit
+package cgroup
 
 import (
 	"context"
@@ -16,8 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PlaceConfig says where builds run.
-type PlaceConfig struct {
+// Limits bound what all builds together may take.
+type Limits struct {
+	CPUs   float64 // cores
+	Memory int64   // bytes, of the steps; the daemon has its own
+}
+
+// Config says where builds run.
+type Config struct {
 	Dir    string       // the daemon's state; what is mounted below it is the daemon's
 	Record string       // file that names the control groups made; below /run, as they are gone after a reboot too
 	Unit   string       // systemd's service of the daemon, whose group it is; "" makes one below this process's own
@@ -30,7 +36,7 @@ type PlaceConfig struct {
 // step which takes all memory is killed, and not the daemon. It is safe for
 // concurrent use.
 type Place struct {
-	cfg PlaceConfig
+	cfg Config
 
 	mu        sync.Mutex // guards what follows
 	admitted  int        // process id of the daemon that was put into its group last
@@ -54,8 +60,8 @@ const (
 	niceness     = 19
 )
 
-// NewPlace checks the settings.
-func NewPlace(cfg PlaceConfig) (*Place, error) {
+// New checks the settings.
+func New(cfg Config) (*Place, error) {
 	if cfg.Dir == "" || cfg.Record == "" {
 		return nil, errors.New("a place for builds needs a folder and a record")
 	}
@@ -65,14 +71,47 @@ func NewPlace(cfg PlaceConfig) (*Place, error) {
 	return &Place{cfg: cfg}, nil
 }
 
-// parent is the group that BuildKit makes the steps' groups in, below each
-// hierarchy's mount point; "" where there are no control groups.
-func (p *Place) parent() string {
-	_, group, err := p.find()
+// Parent is the group below which the daemon makes the groups of steps, as
+// seen from each hierarchy's mount point; "" where there are no control groups.
+func (p *Place) Parent() string {
+	_, group, err := p.settle()
 	if err != nil {
 		return ""
 	}
 	return filepath.Join(group, stepsName)
+}
+
+// settle is find for who is about to use the groups. Version 2 hands no
+// controllers down from a group with processes in it, such as this process's
+// own may be, and there steps are better without groups than unable to run.
+func (p *Place) settle() ([]hierarchy, string, error) {
+	all, group, err := p.find()
+	if err != nil || p.cfg.Unit != "" {
+		return all, group, err
+	}
+	first, err := primary(all)
+	if err != nil || !first.unified {
+		return all, group, err
+	}
+	own := filepath.Join(first.point, group)
+	if err := p.makeGroup(first, own); err != nil {
+		return nil, "", err
+	}
+	handDown(filepath.Dir(own))
+	for _, file := range []string{"memory.max", "cpu.max"} {
+		if _, err := os.Stat(filepath.Join(own, file)); err != nil {
+			return nil, "", fmt.Errorf("the control group %s does not hand its controllers down", filepath.Dir(group))
+		}
+	}
+	return all, group, nil
+}
+
+// handDown has the groups below one of version 2 get its controllers. What it
+// can't hand down is missing there, where it shows.
+func handDown(dir string) {
+	for _, controller := range []string{"cpu", "memory", "pids", "io"} {
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
+	}
 }
 
 // find returns the hierarchies and the place's own group in them. One that
@@ -90,6 +129,9 @@ func (p *Place) find() ([]hierarchy, string, error) {
 		if group, ok := strings.CutPrefix(dir, first.point+"/"); ok && filepath.Base(dir) == stepsName && isDir(dir) {
 			return all, "/" + filepath.Dir(group), nil
 		}
+	}
+	if p.cfg.Unit != "" {
+		first = followed(all, first)
 	}
 	own, err := ownGroup(first)
 	if err != nil {
@@ -129,20 +171,25 @@ func (p *Place) Unlimited() error {
 }
 
 func (p *Place) admit(pid int) error {
-	all, group, err := p.find()
+	all, group, err := p.settle()
+	if err != nil {
+		return err
+	}
+	first, err := primary(all)
 	if err != nil {
 		return err
 	}
 	for _, h := range all {
-		if err := p.enter(h, group, pid); err != nil {
+		if err := p.enter(h, group, pid, first.unified); err != nil {
 			return fmt.Errorf("making the builder's control group: %w", err)
 		}
 	}
 	return nil
 }
 
-// enter makes the groups in one hierarchy and puts the daemon there.
-func (p *Place) enter(h hierarchy, group string, pid int) error {
+// enter makes the groups in one hierarchy and puts the daemon there. Where
+// both versions are mounted, version 1 has what counts.
+func (p *Place) enter(h hierarchy, group string, pid int, unified bool) error {
 	own := filepath.Join(h.point, group)
 	daemon, steps := filepath.Join(own, daemonName), filepath.Join(own, stepsName)
 	for _, dir := range []string{own, daemon, steps} {
@@ -155,13 +202,13 @@ func (p *Place) enter(h hierarchy, group string, pid int) error {
 	if err := os.WriteFile(filepath.Join(daemon, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
 		return err
 	}
-	if h.unified {
-		if len(available(h)) == 0 {
-			return nil // version 1 has them all
-		}
+	switch {
+	case !h.unified:
+		return p.limit(h, own, daemon, steps)
+	case unified:
 		return p.limitUnified(own, daemon, steps)
 	}
-	return p.limit(h, own, daemon, steps)
+	return nil
 }
 
 // limit writes version 1's limits.
@@ -188,6 +235,18 @@ func (p *Place) limit(h hierarchy, own, daemon, steps string) error {
 	return errors.Join(failed...)
 }
 
+// UnitOptions are the same limits in systemd's words, for the daemon's unit as
+// a whole.
+func (p *Place) UnitOptions() map[string]string {
+	return map[string]string{
+		"CPUQuota":  strconv.Itoa(int(p.cfg.Limits.CPUs*100)) + "%",
+		"CPUWeight": cpuWeight,
+		"IOWeight":  ioWeight,
+		"MemoryMax": strconv.FormatInt(p.cfg.Limits.Memory+daemonMemory, 10),
+		"TasksMax":  "infinity", // the steps have a limit of their own
+	}
+}
+
 // period of the limit on processor time, in microseconds.
 const period = 100_000
 
@@ -202,15 +261,10 @@ func limitMemory(dir string, bytes int64) error {
 	)
 }
 
-// limitUnified hands the controllers down and writes version 2's limits.
+// limitUnified hands the controllers on and writes version 2's limits.
 func (p *Place) limitUnified(own, daemon, steps string) error {
 	limits := p.cfg.Limits
-	for _, dir := range []string{filepath.Dir(own), own} {
-		for _, controller := range []string{"cpu", "memory", "pids", "io"} {
-			// What is missing in the end shows in the writes below.
-			_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
-		}
-	}
+	handDown(own)
 	return errors.Join(
 		write(own, "cpu.max", fmt.Sprintf("%d %d", int(limits.CPUs*period), period)),
 		write(own, "cpu.weight", cpuWeight),
@@ -262,10 +316,27 @@ func (p *Place) record(dirs []string) error {
 	if len(all) == before {
 		return nil
 	}
-	if err := writeFile(p.cfg.Record, []byte(strings.Join(all, "\n")+"\n")); err != nil {
+	if err := p.write(strings.Join(all, "\n") + "\n"); err != nil {
 		return fmt.Errorf("recording control groups: %w", err)
 	}
 	return nil
+}
+
+// write replaces the record.
+func (p *Place) write(text string) error {
+	if err := os.MkdirAll(filepath.Dir(p.cfg.Record), 0o755); err != nil {
+		return err
+	}
+	temp := p.cfg.Record + ".tmp"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp, p.cfg.Record)
 }
 
 // recorded are the groups that were made, in that order.

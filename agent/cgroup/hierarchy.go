@@ -1,4 +1,4 @@
-package buildkit
+package cgroup
 
 import (
 	"bytes"
@@ -53,6 +53,16 @@ func primary(all []hierarchy) (hierarchy, error) {
 		}
 	}
 	return hierarchy{}, fmt.Errorf("no control groups for memory are mounted")
+}
+
+// followed is the hierarchy by which systemd follows its services.
+func followed(all []hierarchy, otherwise hierarchy) hierarchy {
+	for _, h := range all {
+		if h.has("name=systemd") {
+			return h
+		}
+	}
+	return otherwise
 }
 
 // available lists the controllers of a version 2 hierarchy; none when all of

@@ -1,4 +1,4 @@
-package buildkit
+package cgroup
 
 import (
 	"context"
