@@ -222,7 +222,9 @@ func hashed(t *testing.T, client *http.Client, base string) {
 // get waits for the server to listen.
 func get(t *testing.T, client *http.Client, url string) (*http.Response, string) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.After(60 * time.Second)
+	tries := time.NewTicker(50 * time.Millisecond)
+	defer tries.Stop()
 	for {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		if err != nil {
@@ -237,10 +239,11 @@ func get(t *testing.T, client *http.Client, url string) (*http.Response, string)
 			}
 			return answer, string(body)
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-tries.C:
+		case <-deadline:
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond) // between two tries
 	}
 }
 
