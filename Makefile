@@ -22,7 +22,7 @@ BUILDKIT_VERSION = $(shell go list -modfile=$(BUILDKIT_MODULE) -m -f '{{.Version
 # leaves a large codec out of gin that nothing here speaks.
 export GOFLAGS := -trimpath -tags=nomsgpack
 
-.PHONY: build up down purge test lint unit cluster bench conformance k3s prepare clean
+.PHONY: build up down purge test lint unit cluster bench conformance k3s images samples prepare clean
 
 build: ## Compile the commands into bin/.
 	@mkdir -p bin
@@ -35,6 +35,13 @@ prepare: ## Install the Debian packages that are needed.
 	@scripts/prepare.sh scripts/apt-packages test/k3s/apt-packages
 
 k3s: bin/k3s ## Provide the engine: HKS_K3S_BINARY, the verified release, or the stand-in.
+
+images: ## Make hks's own base images into bin/images, cached by content.
+	@scripts/prepare.sh packaging/images/apt-packages
+	@cd packaging/images && go run ./build --out $(CURDIR)/bin/images --cache $(CACHE)/images
+
+samples: images ## Build, test and run an application of each kind with the base images.
+	@HKS_IMAGES=$(CACHE)/images/layouts go test -count=1 -v -timeout 40m ./test/samples
 
 bin/k3s: build FORCE
 	@scripts/engine.sh $(CACHE) bin/k3s
@@ -52,7 +59,7 @@ test: prepare lint unit cluster ## Run everything.
 
 lint: build
 	@echo "lint: gofmt, vet, staticcheck, shellcheck"
-	@files=$$(gofmt -l agent cmd installer test ui); test -z "$$files" || { echo "not formatted: $$files"; exit 1; }
+	@files=$$(gofmt -l agent cmd installer packaging test ui); test -z "$$files" || { echo "not formatted: $$files"; exit 1; }
 	@go vet ./...
 	@go tool -modfile=test/tools/go.mod staticcheck ./...
 	@shellcheck scripts/*.sh .ci/run

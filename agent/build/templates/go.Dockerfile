@@ -1,7 +1,8 @@
 FROM {{.Images.Go}} AS dependencies
 WORKDIR /src
 # A newer Go that go.mod asks for is fetched like a module.
-ENV CGO_ENABLED=0 GOTOOLCHAIN=auto GOMODCACHE=/cache/modules GOCACHE=/cache/build
+# Tests and the build have the same flags, so that packages are compiled once.
+ENV CGO_ENABLED=0 GOTOOLCHAIN=auto GOFLAGS="-trimpath -buildvcs=false -tags=timetzdata" GOMODCACHE=/cache/modules GOCACHE=/cache/build
 COPY ["go.mod", "go.sum*", "./"]
 RUN {{.Cached "go"}}{{.Trust}}{{argv .Env "go" "mod" "download"}}
 
@@ -14,7 +15,7 @@ RUN {{.Cached "go"}}{{.Trust}}{{argv .Env .TestCommand}}
 FROM source AS build
 {{range .Args}}ARG {{.}}
 {{end -}}
-RUN {{.Cached "go"}}{{.Trust}}{{argv .Env "go" "build" "-trimpath" "-buildvcs=false" "-tags=timetzdata" "-ldflags=-s -w" "-o" "/out/app" .Main}}
+RUN {{.Cached "go"}}{{.Trust}}{{argv .Env "go" "build" "-ldflags=-s -w" "-o" "/out/app" .Main}}
 
 FROM {{.Images.Base}} AS runtime
 WORKDIR /app
