@@ -55,6 +55,9 @@ func (m *machine) up(ctx context.Context, o upOptions) error {
 	if err := m.runAgent(ctx, s, o.timeout); err != nil {
 		return err
 	}
+	if err := m.loadBaseImages(ctx, o.from); err != nil {
+		return err
+	}
 	if err := m.prune(files.version); err != nil {
 		return err
 	}

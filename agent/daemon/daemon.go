@@ -34,7 +34,7 @@ type Daemon struct {
 
 // New builds every part. Nothing is opened, dialled or started.
 func New(cfg Config) (*Daemon, error) {
-	p, err := build(cfg)
+	p, err := assemble(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"hks.dev/hks/agent/aiops"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/app"
+	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/hosts"
@@ -43,14 +44,15 @@ type parts struct {
 	boot      *boot
 	workspace *workspace.Manager
 	apps      *app.Manager
+	builds    *build.Manager
 	shell     *app.Shell
 	sampler   *aiops.Sampler
 	names     *names
 	api       *api.Server
 }
 
-// build makes the parts, lowest floor first.
-func build(cfg Config) (*parts, error) {
+// assemble makes the parts, lowest floor first.
+func assemble(cfg Config) (*parts, error) {
 	settings, paths := cfg.Settings, cfg.Settings.Paths()
 	p := &parts{}
 	key, err := loadKey(paths.State("secret.key"))
@@ -64,7 +66,7 @@ func build(cfg Config) (*parts, error) {
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Budget: int64(settings.Registry.Budget),
-		Uses: p.store.ImageUses, Record: journal.Record, Log: cfg.Log,
+		Uses: p.store.ImageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -104,7 +106,7 @@ func build(cfg Config) (*parts, error) {
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
-		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry,
+		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
@@ -152,7 +154,12 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	if err != nil {
 		return err
 	}
-	return nil
+	p.builds, err = build.New(build.Config{
+		Store: p.store, Builder: p.builder.client, Deployer: p.apps, Bases: bases{p.registry},
+		Dir: cfg.Settings.Paths().State("builds"), CA: cfg.Settings.Build.CA != "",
+		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
+	})
+	return err
 }
 
 // reservedHosts are the names of the appliance itself. A browser sends the
@@ -207,6 +214,7 @@ func (p *parts) components() []component {
 		{"the workspace", p.workspace.Start, p.workspace.Stop},
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
+		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},
 	}

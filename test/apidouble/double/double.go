@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hks.dev/hks/agent/api"
+	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/store"
 )
@@ -43,6 +44,7 @@ type Double struct {
 
 	server *api.Server
 	store  *store.Store
+	builds *build.Manager
 	world  *world
 	remove string
 }
@@ -91,10 +93,20 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	hub := api.NewHub(api.HubConfig{Log: cfg.Log})
 	journal := api.NewJournal(d.store, hub, cfg.Log)
 	d.world = newWorld(cfg.Speed, hub.Publish, journal.Record)
+	d.builds, err = build.New(build.Config{
+		Store: d.store, Builder: instantBuilder{}, Deployer: apps{d.world}, Bases: noBases{}, Dir: settings.Paths().State("builds"),
+		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.builds.Start(ctx); err != nil {
+		return err
+	}
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
-		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world},
+		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds,
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,
 	})
@@ -177,6 +189,9 @@ func (d *Double) Stop(ctx context.Context) error {
 	var errs []error
 	if d.server != nil {
 		errs = append(errs, d.server.Stop(ctx))
+	}
+	if d.builds != nil {
+		errs = append(errs, d.builds.Stop(ctx))
 	}
 	if d.world != nil {
 		d.world.stop()
