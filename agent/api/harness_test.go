@@ -316,7 +316,7 @@ func someApp() agent.App {
 }
 
 func someRelease(n int) agent.Release {
-	return agent.Release{App: "web", Environment: agent.Staging, Number: n, Spec: agent.Spec{Image: "web:1", Env: map[string]string{"KEY": canary}}}
+	return agent.Release{App: "web", Environment: agent.Staging, Number: n, Spec: agent.Spec{Components: []agent.Component{{Name: "app", Image: "web:1"}}, Env: map[string]string{"KEY": canary}}}
 }
 
 func (f *fakeApps) List(context.Context) ([]agent.App, error) {
@@ -354,6 +354,14 @@ func (f *fakeApps) Rollback(_ context.Context, app string, _ agent.Environment, 
 	return someRelease(3), f.call("rollback", app, by)
 }
 
+func (f *fakeApps) Promote(_ context.Context, app string, from, to agent.Environment, by string) (agent.Release, error) {
+	return releaseOf(3), f.call("promote", app, string(from), string(to), by)
+}
+
+func (f *fakeApps) Diff(_ context.Context, app string, _ agent.Environment, d agent.Deploy) ([]agent.Change, error) {
+	return []agent.Change{{Component: "app", Field: "image", From: "web:1", To: d.Change[0].Image}}, f.call("diff", app)
+}
+
 func (f *fakeApps) RestartApp(_ context.Context, app string, _ agent.Environment, by string) (agent.App, error) {
 	return someApp(), f.call("restart", app, by)
 }
@@ -366,7 +374,7 @@ func (f *fakeApps) StartApp(_ context.Context, app string, _ agent.Environment, 
 	return someApp(), f.call("start", app, by)
 }
 
-func (f *fakeApps) Scale(_ context.Context, app string, _ agent.Environment, _ int, by string) (agent.App, error) {
+func (f *fakeApps) Scale(_ context.Context, app string, _ agent.Environment, _ string, _ int, by string) (agent.App, error) {
 	return someApp(), f.call("scale", app, by)
 }
 

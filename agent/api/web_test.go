@@ -288,10 +288,10 @@ func TestA21EnvironmentValuesStayInside(t *testing.T) {
 }
 
 func TestHideReachesEverySpec(t *testing.T) {
-	spec := agent.Spec{Image: "web:1", Env: map[string]string{"KEY": canary}}
+	spec := agent.Spec{Components: []agent.Component{{Name: "app", Image: "web:1"}}, Env: map[string]string{"KEY": canary}}
 	release := agent.Release{Number: 3, Spec: spec}
 	values := map[string]any{
-		"spec": spec, "pointer": &spec, "deploy": agent.Deploy{Spec: spec}, "release": release, "list": []agent.Release{release}, "pointers": []*agent.Release{&release},
+		"spec": spec, "pointer": &spec, "release": release, "list": []agent.Release{release}, "pointers": []*agent.Release{&release},
 		"map": map[string]any{"r": release, "x": 1}, "array": [1]agent.Spec{spec}, "event": agent.Event{Object: release}, "pointer event": &agent.Event{Object: &release},
 		"progress": agent.Progress{Release: &release}, "any": []any{1, nil, &spec},
 	}
