@@ -69,11 +69,17 @@ unit: build
 	@go test ./...
 	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol ./internal/node
 
-cluster: build k3s bin/sandbox browser
+cluster: build k3s bin/sandbox browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
 	@go test -c -o bin/cluster.test ./test/cluster
 	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
 		../../$(SANDBOX) ../../bin/cluster.test -test.v -test.timeout 30m
+
+.PHONY: builder
+builder: build bin/sandbox
+	@echo "builder: a real BuildKit daemon in a sandbox"
+	@go test -c -o bin/buildkit.test ./agent/buildkit
+	@HKS_TEST_BUILDKITD=$(CURDIR)/bin/hks-buildkitd $(SANDBOX) bin/buildkit.test -test.run Real -test.timeout 10m
 
 bench: build k3s bin/sandbox
 	@go test -c -o bin/bench.test ./test/bench

@@ -332,7 +332,15 @@ func (f *fakeApps) Delete(_ context.Context, app string, env agent.Environment, 
 }
 
 func (f *fakeApps) Deploy(_ context.Context, app string, env agent.Environment, d agent.Deploy, by string) (agent.Release, error) {
-	return someRelease(1), f.call("deploy", app, string(env), d.Image, d.Env["KEY"], by)
+	return someRelease(1), f.call("deploy", app, string(env), imageOf(d), d.Env["KEY"], by)
+}
+
+// imageOf is the first image that a deploy names.
+func imageOf(d agent.Deploy) string {
+	for _, c := range d.Change {
+		return c.Image
+	}
+	return ""
 }
 
 func (f *fakeApps) Releases(context.Context, string, agent.Environment) ([]agent.Release, error) {
@@ -355,11 +363,11 @@ func (f *fakeApps) Rollback(_ context.Context, app string, _ agent.Environment, 
 }
 
 func (f *fakeApps) Promote(_ context.Context, app string, from, to agent.Environment, by string) (agent.Release, error) {
-	return releaseOf(3), f.call("promote", app, string(from), string(to), by)
+	return someRelease(3), f.call("promote", app, string(from), string(to), by)
 }
 
 func (f *fakeApps) Diff(_ context.Context, app string, _ agent.Environment, d agent.Deploy) ([]agent.Change, error) {
-	return []agent.Change{{Component: "app", Field: "image", From: "web:1", To: d.Change[0].Image}}, f.call("diff", app)
+	return []agent.Change{{Component: "app", Field: "image", From: "web:1", To: imageOf(d)}}, f.call("diff", app)
 }
 
 func (f *fakeApps) RestartApp(_ context.Context, app string, _ agent.Environment, by string) (agent.App, error) {

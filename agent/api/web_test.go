@@ -91,12 +91,12 @@ func TestBodiesAreStrict(t *testing.T) {
 	release := func(body string) request {
 		return request{method: "POST", path: "/api/apps/web/staging/releases", cookie: cookie, body: body}
 	}
-	a.want(http.StatusAccepted, release(`{"image":"web:1","port":8080,"env":{"KEY":"value"},"replicas":2}`))
+	a.want(http.StatusAccepted, release(`{"change":[{"image":"web:1","port":8080}],"env":{"KEY":"value"},"replicas":{"app":2}}`))
 	if got := a.apps.last(); got != "deploy web staging web:1 value owner" {
 		t.Errorf("the call was %q", got)
 	}
 	for body, field := range map[string]string{
-		`{"image":"web:1","prot":8080}`: "prot", `{"port":"8080"}`: "port", `{`: "", `[]`: "", `{} {}`: "", `{}x`: "", `null null`: "", " ": "",
+		`{"change":[{"image":"web:1","prot":8080}]}`: "prot", `{"change":[{"port":"8080"}]}`: "port", `{`: "", `[]`: "", `{} {}`: "", `{}x`: "", `null null`: "", " ": "",
 	} {
 		got := a.refuse(http.StatusBadRequest, agent.CodeInvalid, release(body))
 		if field != "" && got.Details["field"] != field {
@@ -118,7 +118,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	if got.Details["limit"] != float64(maxBody) {
 		t.Errorf("details: %v", got.Details)
 	}
-	trailing := `{"image":"web:1"}` + strings.Repeat(" ", maxBody)
+	trailing := `{"change":[{"image":"web:1"}]}` + strings.Repeat(" ", maxBody)
 	a.refuse(http.StatusRequestEntityTooLarge, agent.CodeTooLarge, request{method: "POST", path: "/api/login", body: trailing})
 }
 
@@ -269,8 +269,8 @@ func TestA21EnvironmentValuesStayInside(t *testing.T) {
 	cookie := a.setUp()
 	for _, r := range []request{
 		{path: "/api/apps"}, {path: "/api/apps/web/staging"}, {path: "/api/apps/web/staging/releases"}, {path: "/api/apps/web/staging/releases/1"},
-		{method: "POST", path: "/api/apps/web/staging/releases", body: `{"image":"web:1","port":80,"env":{"KEY":"` + canary + `"}}`},
-		{method: "POST", path: "/api/apps/web/staging/releases", body: `{"image":"web:1","env":{"KEY":"` + canary + `"},"nope":1}`},
+		{method: "POST", path: "/api/apps/web/staging/releases", body: `{"change":[{"image":"web:1","port":80}],"env":{"KEY":"` + canary + `"}}`},
+		{method: "POST", path: "/api/apps/web/staging/releases", body: `{"change":[{"image":"web:1"}],"env":{"KEY":"` + canary + `"},"nope":1}`},
 		{method: "POST", path: "/api/apps/web/staging/rollback", body: `{"release":1}`},
 	} {
 		r.cookie = cookie

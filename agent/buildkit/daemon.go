@@ -156,61 +156,66 @@ func (d *Daemon) ensure(ctx context.Context) error {
 	case <-ctx.Done():
 		return awayError("it is still being started or stopped", ctx.Err())
 	}
-	state, err := d.launch(ctx)
+	state, started, err := d.launch(ctx)
 	if err != nil {
 		return err
 	}
-	if err := d.await(ctx, state); err != nil {
-		return err
+	err = d.await(ctx, state)
+	if errors.Is(err, errEnded) && !started {
+		// It was found in the moment of its end.
+		if state, _, err = d.launch(ctx); err == nil {
+			err = d.await(ctx, state)
+		}
 	}
-	return nil
+	return err
 }
 
-// launch has the daemon run with today's settings.
-func (d *Daemon) launch(ctx context.Context) (agent.ProcessState, error) {
+// launch has the daemon run with today's settings, and tells whether it had to
+// start it.
+func (d *Daemon) launch(ctx context.Context) (state agent.ProcessState, started bool, err error) {
 	runc, err := d.cfg.runc()
 	if err != nil {
-		return agent.ProcessState{}, err
+		return state, false, err
 	}
 	if d.cfg.CA != "" {
 		if _, err := os.Stat(d.cfg.CA); err != nil {
-			return agent.ProcessState{}, agent.Errorf(agent.CodeBuilderAway, "correct build.ca in config.yaml", "builds can't run without the certificates of build.ca: %w", err)
+			return state, false, agent.Errorf(agent.CodeBuilderAway, "correct build.ca in config.yaml", "builds can't run without the certificates of build.ca: %w", err)
 		}
 	}
 	text, err := d.cfg.settings(runc, d.cfg.Place.Parent())
 	if err != nil {
-		return agent.ProcessState{}, err
+		return state, false, err
 	}
 	revision, err := d.cfg.revision(text)
 	if err != nil {
-		return agent.ProcessState{}, err
+		return state, false, err
 	}
-	state, err := d.cfg.Runner.State(ctx)
-	if err != nil {
-		return state, fmt.Errorf("looking for a running builder: %w", err)
+	if state, err = d.cfg.Runner.State(ctx); err != nil {
+		return state, false, fmt.Errorf("looking for a running builder: %w", err)
 	}
 	recorded, err := os.ReadFile(d.cfg.RevisionFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return state, fmt.Errorf("reading what the builder was started with: %w", err)
+		return state, false, fmt.Errorf("reading what the builder was started with: %w", err)
 	}
 	if state.Running && string(recorded) == revision {
-		return state, d.start(ctx)
+		return state, false, d.start(ctx)
 	}
 	if state.Running {
 		d.cfg.Logger.Info("restarting the builder, as its settings have changed", "pid", state.PID)
 	}
 	// A stop also ends a back-off between starts, for which there is no time.
 	if err := d.cfg.Runner.Stop(ctx); err != nil {
-		return state, fmt.Errorf("stopping the builder: %w", err)
+		return state, false, fmt.Errorf("stopping the builder: %w", err)
 	}
 	if err := d.prepare(text, revision); err != nil {
-		return state, err
+		return state, false, err
 	}
 	if err := d.start(ctx); err != nil {
-		return state, err
+		return state, false, err
 	}
 	d.cfg.OnChange()
-	return d.cfg.Runner.State(ctx)
+	state, err = d.cfg.Runner.State(ctx)
+	return state, true, err
 }
 
 func (d *Daemon) start(ctx context.Context) error {

@@ -18,15 +18,15 @@ const (
 	pingLimit = 2 * time.Second
 )
 
-// errAway tells that the daemon does not answer; what it tells is added.
-var errAway = errors.New("the builder is away")
+// errEnded is behind the error of a daemon that ended before it answered.
+var errEnded = errors.New("the builder has ended")
 
 func awayError(why string, cause error) error {
 	return &agent.Error{
 		Code:    agent.CodeBuilderAway,
 		Message: "the builder does not answer: " + why,
 		Fix:     "see with: hks status, and try again",
-		Cause:   errors.Join(errAway, cause),
+		Cause:   cause,
 	}
 }
 
@@ -71,7 +71,7 @@ func (d *Daemon) endedError(ctx context.Context, state agent.ProcessState) error
 	if last := d.cfg.Runner.Tail(ctx, 1); len(last) > 0 {
 		why += ": " + last[0]
 	}
-	return awayError(why+"; its log is in "+d.cfg.LogPlace, nil)
+	return awayError(why+"; its log is in "+d.cfg.LogPlace, errEnded)
 }
 
 // ping asks the daemon for its version; it can build when it has a worker.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -543,6 +544,7 @@ func (b *bench) testCancel(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the step does not start")
 	}
+	await(t, "987654")
 	at := time.Now()
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -596,7 +598,7 @@ func (b *bench) testPlace(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the step does not start")
 	}
-	pid := find(t, "987655")
+	pid := await(t, "987655")
 	daemon, step := groupsOf(t, b.pid(t)), groupsOf(t, pid)
 	for hierarchy, group := range groupsOf(t, os.Getpid()) {
 		own := filepath.Join(group, "hks-build")
@@ -747,6 +749,49 @@ func newBenchOver(t *testing.T, b *bench, change func(*Config)) *Daemon {
 	return d
 }
 
+// TestRealDown takes hks off the machine while a step runs whose daemon was
+// just killed, as after a crash of everything.
+func TestRealDown(t *testing.T) {
+	b := newBench(t, nil)
+	b.base(t)
+	if err := b.daemon.Detach(t.Context()); err != nil { // so that nobody starts it again
+		t.Fatal(err)
+	}
+	pid := b.pid(t)
+	_, err := b.client.Solve(t.Context(), Job{Dockerfile: []byte(ownBase + "RUN echo sleeping && exec sleep 987657\n"), Fresh: true}, func(e Event) {
+		if e.Kind == StepLog && e.Text == "sleeping" {
+			if err := errors.Join(b.daemon.Detach(t.Context()), syscall.Kill(pid, syscall.SIGKILL)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if agent.CodeOf(err) != agent.CodeBuilderAway {
+		t.Fatalf("error = %v", err)
+	}
+	await(t, "987657")
+	left, err := b.place.Leftovers()
+	if err != nil || !slices.ContainsFunc(left, func(l string) bool { return strings.HasPrefix(l, "mount ") }) {
+		t.Fatalf("nothing to clear up: %v, %v", left, err)
+	}
+	installer := filepath.Join(filepath.Dir(os.Getenv(binaryVariable)), "hks-installer")
+	if out, err := exec.CommandContext(t.Context(), installer, "down", "--root", "/").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if running(t, "987657") {
+		t.Error("the step runs")
+	}
+	b.end(t)
+	if _, err := os.Stat(testState + "/buildkit"); err != nil {
+		t.Errorf("the cache is gone: %v", err)
+	}
+	if out, err := exec.CommandContext(t.Context(), installer, "purge", "--yes", "--root", "/").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if entries, err := os.ReadDir(testState); err == nil && len(entries) > 0 {
+		t.Errorf("left after a purge: %v", entries)
+	}
+}
+
 func TestRealStartFails(t *testing.T) {
 	b := newBench(t, func(c *Config, _ *ClientConfig) { c.Runc = "/nowhere/runc" })
 	defer b.end(t)
@@ -773,12 +818,13 @@ func running(t *testing.T, argument string) bool {
 	return lookFor(t, argument) != 0
 }
 
-func find(t *testing.T, argument string) int {
+// await waits for a process that has an argument.
+func await(t *testing.T, argument string) (pid int) {
 	t.Helper()
-	pid := lookFor(t, argument)
-	if pid == 0 {
-		t.Fatalf("no process has the argument %s", argument)
-	}
+	eventually(t, "a process with the argument "+argument, 20*time.Second, func() bool {
+		pid = lookFor(t, argument)
+		return pid != 0
+	})
 	return pid
 }
 
