@@ -46,7 +46,7 @@ samples: images ## Build, test and run an application of each kind with the base
 bin/k3s: build FORCE
 	@scripts/engine.sh $(CACHE) bin/k3s
 
-up: prepare build k3s ## Bring the appliance up on this machine and print the login link.
+up: prepare build k3s images ## Bring the appliance up on this machine and print the login link.
 	@bin/hks-installer up --root $(ROOT) --from bin
 
 down: ## Stop and remove what `make up` brought up; data stays.
@@ -69,11 +69,11 @@ unit: build
 	@go test ./...
 	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol ./internal/node
 
-cluster: build k3s bin/sandbox browser builder
+cluster: build k3s images bin/sandbox browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
 	@go test -c -o bin/cluster.test ./test/cluster
 	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
-		../../$(SANDBOX) ../../bin/cluster.test -test.v -test.timeout 30m
+		../../bin/sandbox --nat -- ../../bin/cluster.test -test.v -test.timeout 30m
 
 .PHONY: builder
 builder: build bin/sandbox

@@ -67,6 +67,9 @@ func (p *problems) err() error {
 	if more := len(p.list) - len(told); more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
+	if len(fixes) == 0 {
+		fixes = []string{"correct " + FileName + "; hks schema prints what may be in it"}
+	}
 	return &agent.Error{
 		Code:    agent.CodeInvalid,
 		Message: strings.Join(lines, "\n"),

@@ -260,7 +260,7 @@ func TestA18RollbackBringsReleaseBackExactly(t *testing.T) {
 		t.Errorf("after the rollback: %s", body)
 	}
 	releases := ask[[]agent.Release](t, "app", "releases", "notes")
-	if len(releases) != 3 || releases[0].Kind != "rollback" || releases[0].From != 1 || releases[0].Digest != releases[2].Digest || releases[0].Digest == releases[1].Digest {
+	if len(releases) != 3 || releases[0].Kind != "rollback" || releases[0].From != 1 || releases[0].Digests["app"] != releases[2].Digests["app"] || releases[0].Digests["app"] == releases[1].Digests["app"] {
 		t.Errorf("releases: %+v", releases)
 	}
 	if out := hks(t, "app", "releases", "notes", "--json"); strings.Contains(out, "second") {
