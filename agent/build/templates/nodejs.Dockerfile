@@ -11,9 +11,9 @@ FROM dependencies AS production
 {{- if eq .PackageManager "npm"}}
 RUN ["npm", "prune", "--omit=dev", "--ignore-scripts"]
 {{- else if eq .PackageManager "pnpm"}}
-RUN {{.Cached "pnpm"}}{{argv "env" "CI=true" "pnpm" "prune" "--prod" "--ignore-scripts" "--store-dir=/cache"}}
+RUN {{.Cached "pnpm"}}{{argv "env" "CI=true" "npm_config_store_dir=/cache" "pnpm" "prune" "--prod" "--ignore-scripts"}}
 {{- else}}
-RUN {{.Cached "yarn"}}{{.Trust}}{{argv (.Env "YARN_CACHE_FOLDER=/cache") "yarn" "install" "--production" "--ignore-scripts" "--prefer-offline" "--non-interactive"}}
+RUN {{.Cached "yarn"}}{{.Trust}}{{argv (.Env "YARN_CACHE_FOLDER=/cache") "yarn" "install" "--production" "--ignore-scripts" "--prefer-offline" "--non-interactive" .Install}}
 {{- end}}
 
 FROM {{.Images.Node}} AS runtime

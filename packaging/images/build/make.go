@@ -55,6 +55,16 @@ func (m *maker) make(ctx context.Context) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("this needs root: it makes a root file system and starts a builder")
 	}
+	// The lock is ours: what is there was left by a run that was killed.
+	left, err := filepath.Glob(filepath.Join(m.cache, "work-*"))
+	if err != nil {
+		return fmt.Errorf("looking for leftovers: %w", err)
+	}
+	for _, folder := range left {
+		if err := os.RemoveAll(folder); err != nil {
+			return fmt.Errorf("removing leftovers: %w", err)
+		}
+	}
 	work, err := os.MkdirTemp(m.cache, "work-")
 	if err != nil {
 		return fmt.Errorf("making a folder: %w", err)

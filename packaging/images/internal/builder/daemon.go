@@ -18,6 +18,9 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
+// cgroupPrefix and this program's process id are the daemon's control group.
+const cgroupPrefix = "hks-images-"
+
 // Deadlines of a daemon's life.
 const (
 	readyWithin = 60 * time.Second
@@ -56,9 +59,12 @@ func Start(ctx context.Context, program, root string) (*Daemon, error) {
 		return nil, fmt.Errorf("making the daemon's folder: %w", err)
 	}
 	d := &Daemon{
-		cgroup: "hks-images-" + strconv.Itoa(os.Getpid()),
+		cgroup: cgroupPrefix + strconv.Itoa(os.Getpid()),
 		socket: filepath.Join(run, "buildkitd.sock"),
 		exited: make(chan error, 1),
+	}
+	if err := sweep(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(run))
 	}
 	settings := filepath.Join(run, "buildkitd.toml")
 	if err := errors.Join(os.MkdirAll(root, 0o700), os.WriteFile(settings, d.settings(root, runc), 0o600)); err != nil {
@@ -164,6 +170,25 @@ func (d *Daemon) removeCgroups() error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// sweep removes the control groups of a program that was killed.
+func sweep() error {
+	left, err := filepath.Glob("/sys/fs/cgroup/*/" + cgroupPrefix + "*")
+	if err != nil {
+		return fmt.Errorf("finding control groups: %w", err)
+	}
+	for _, group := range left {
+		name := filepath.Base(group)
+		pid, err := strconv.Atoi(strings.TrimPrefix(name, cgroupPrefix))
+		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue // another one runs
+		}
+		if err := removeTrees(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func removeTrees(name string) error {
