@@ -103,6 +103,9 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 	if err != nil {
 		return made, w.named(err)
 	}
+	if checked.Own {
+		plan.ignore = nil // BuildKit reads the folder's own
+	}
 	w.note(fmt.Sprintf("building it from %s: %d files, %s", plan.from, checked.Files, megabytes(checked.Bytes)))
 	for _, warning := range plan.warnings {
 		w.add(agent.BuildLine{Kind: string(buildkit.StepWarning), Text: warning})
@@ -128,7 +131,7 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 func (w *work) job(p plan, target, push string) buildkit.Job {
 	return buildkit.Job{
 		Key:     w.build.App + "/" + w.component.Name,
-		Context: p.folder, Dockerfile: p.dockerfile, File: p.file, Target: target, Args: w.component.Build.Args,
+		Context: p.folder, Dockerfile: p.dockerfile, Ignore: p.ignore, File: p.file, Target: target, Args: w.component.Build.Args,
 		Labels: map[string]string{"hks.dev/app": w.build.App, "hks.dev/component": w.component.Name, "hks.dev/build": strconv.FormatInt(w.build.ID, 10)},
 		Push:   push, Fresh: w.request.Fresh, Carried: w.carried,
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tonistiigi/fsutil"
 
@@ -39,7 +40,7 @@ func openFolders(job Job) (*folders, error) {
 
 func (f *folders) open(job Job) (err error) {
 	if job.Dockerfile != nil || job.Context == "" {
-		if err := f.write(job.Dockerfile); err != nil {
+		if err := f.write(job.Dockerfile, job.Ignore); err != nil {
 			return fmt.Errorf("writing the build's recipe: %w", err)
 		}
 		if f.recipe, err = os.OpenRoot(filepath.Join(f.made, localDockerfile)); err != nil {
@@ -66,13 +67,17 @@ func (f *folders) open(job Job) (err error) {
 
 // write makes a folder for a recipe that is no file of the source, and an
 // empty one in place of a source.
-func (f *folders) write(recipe []byte) (err error) {
+func (f *folders) write(recipe []byte, ignore []string) (err error) {
 	if f.made, err = os.MkdirTemp("", "hks-build-"); err != nil { // mode 0700
 		return err
 	}
 	dir := filepath.Join(f.made, localDockerfile)
-	return errors.Join(os.Mkdir(filepath.Join(f.made, localContext), 0o700), os.Mkdir(dir, 0o700),
+	err = errors.Join(os.Mkdir(filepath.Join(f.made, localContext), 0o700), os.Mkdir(dir, 0o700),
 		os.WriteFile(filepath.Join(dir, "Dockerfile"), recipe, 0o600))
+	if err == nil && len(ignore) > 0 {
+		err = os.WriteFile(filepath.Join(dir, "Dockerfile.dockerignore"), []byte(strings.Join(ignore, "\n")+"\n"), 0o600)
+	}
+	return err
 }
 
 func (f *folders) mounts() map[string]fsutil.FS {

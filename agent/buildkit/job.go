@@ -21,6 +21,7 @@ type Job struct {
 	Key        string            // of what is built, such as an app's component: files sent for it before are not sent again
 	Context    string            // folder of the source; its .dockerignore counts, and no link leads out of it
 	Dockerfile []byte            // the recipe; nil takes File
+	Ignore     []string          // patterns of what is no part of Context, for a recipe of Dockerfile and a Context without a .dockerignore
 	File       string            // the recipe's path within Context; default Dockerfile
 	Target     string            // stage to build; default the last
 	Args       map[string]string // build arguments; they stay in the image's history, so never a secret
