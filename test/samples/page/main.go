@@ -3,7 +3,8 @@
 // shown; FAIL=exit ends it at once with code 7, FAIL=deaf never listens,
 // FAIL=sick answers 500 on /healthz; BALLAST holds so many MiB of memory.
 // `page reach HOST:PORT` exits 0 when a TCP connection to it can be made;
-// `page cat` prints what it reads, `page exit CODE` ends with that code.
+// `page cat` prints what it reads, `page env NAME` a variable, and
+// `page exit CODE` ends with that code.
 package main
 
 import (
@@ -34,6 +35,10 @@ func main() {
 		code, _ := strconv.Atoi(os.Args[2])
 		fmt.Fprintln(os.Stderr, "page: leaving with", code)
 		os.Exit(code)
+	}
+	if len(os.Args) == 3 && os.Args[1] == "env" {
+		fmt.Println(os.Getenv(os.Args[2]))
+		return
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
