@@ -53,6 +53,9 @@ func (w *worker) runCommands(ctx context.Context, state store.AppState, r *rollo
 	if r.commanded {
 		return 0, true, nil
 	}
+	if left, err := w.endCommands(ctx, at, r.release.Number); left || err != nil {
+		return taskLook, false, err
+	}
 	for _, p := range w.desired(r.release, g, state, at).parts() {
 		if len(p.component.Release) == 0 {
 			continue
@@ -66,6 +69,32 @@ func (w *worker) runCommands(ctx context.Context, state store.AppState, r *rollo
 	}
 	r.commanded = true
 	return 0, true, nil
+}
+
+// endCommands ends what still runs for releases before this one, and tells
+// whether any was left: two commands of one app never run at a time.
+func (w *worker) endCommands(ctx context.Context, at place, number int) (left bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	const doing = "ending the release command of an earlier release"
+	jobs := w.m.cfg.Cluster.Interface().BatchV1().Jobs(at.namespace)
+	list, err := jobs.List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
+	if err != nil {
+		return false, kube.Explain(doing, err)
+	}
+	for i := range list.Items {
+		job := &list.Items[i]
+		if releaseOf(job.Labels) >= number || jobIs(job, batchv1.JobComplete) || jobIs(job, batchv1.JobFailed) {
+			continue
+		}
+		left = true
+		foreground := metav1.DeletePropagationForeground // gone only after its pod is
+		err := jobs.Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &foreground})
+		if err := kube.IgnoreNotFound(kube.Explain(doing, err)); err != nil {
+			return true, err
+		}
+	}
+	return left, nil
 }
 
 func (w *worker) runCommand(ctx context.Context, state store.AppState, r *rollout, p part, at place) (wait time.Duration, done bool, err error) {
@@ -96,7 +125,29 @@ func (w *worker) runCommand(ctx context.Context, state store.AppState, r *rollou
 		return 0, false, w.fail(ctx, state, r, t, at)
 	}
 	r.since = w.m.cfg.Now() // it has a deadline of its own
+	pods, err := w.podsOf(asking, job)
+	if err != nil {
+		return never, false, err
+	}
+	for i := range pods {
+		if status := containerStatus(&pods[i]); status != nil && status.State.Waiting == nil {
+			continue // it runs, or has ended and the Job is about to say how
+		}
+		l := examine(view{}, &pods[i], p.component)
+		w.step(r, "release", doing+": "+l.message)
+		if t := l.trouble; t != nil && t.patience == 0 {
+			return 0, false, w.fail(ctx, state, r, t, at)
+		}
+	}
 	return taskLook, false, nil
+}
+
+func (w *worker) podsOf(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, error) {
+	pods, err := w.m.cfg.Cluster.Interface().CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
+	if err != nil {
+		return nil, kube.Explain("looking at a release command", err)
+	}
+	return pods.Items, nil
 }
 
 func jobIs(job *batchv1.Job, how batchv1.JobConditionType) bool {
@@ -114,12 +165,12 @@ func (w *worker) commandTrouble(ctx context.Context, p part, job *batchv1.Job) (
 			t.message = fmt.Sprintf("the release command of %s did not end within %s", p.component.Name, taskMost)
 		}
 	}
-	pods, err := w.m.cfg.Cluster.Interface().CoreV1().Pods(p.namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
+	pods, err := w.podsOf(ctx, job)
 	if err != nil {
-		return nil, kube.Explain("looking at the release command", err)
+		return nil, err
 	}
-	for i := range pods.Items {
-		pod := &pods.Items[i]
+	for i := range pods {
+		pod := &pods[i]
 		if status := containerStatus(pod); status != nil && status.State.Terminated != nil {
 			code := int(status.State.Terminated.ExitCode)
 			t.pod, t.exitCode = pod.Name, &code
