@@ -132,6 +132,7 @@ func TestA11ProjectIsBuiltFromSourceAndServes(t *testing.T) {
 func TestA11ProjectsWithoutAFile(t *testing.T) {
 	for _, sample := range []string{"hello-go", "hello-python", "hello-dockerfile"} {
 		t.Run(sample, func(t *testing.T) {
+			t.Parallel() // two are built at a time
 			folder := project(t, sample)
 			remove(t, sample)
 			r := try(t, "deploy", "--source", folder, "--name", sample)
