@@ -109,6 +109,7 @@ type Deploy struct {
 	Change     []Component       `json:"change,omitempty"`     // what to set in a component; what is empty stays as it is, and the only one needs no name
 	Env        map[string]string `json:"env,omitzero"`         // nil keeps all, HiddenValue keeps one
 	Replicas   map[string]int    `json:"replicas,omitempty"`   // by component; missing: as it is, 1 for a new one
+	Build      int64             `json:"-"`                    // the build that it comes of
 }
 
 // Change is one difference between two configurations. An empty From or To

@@ -40,6 +40,8 @@ func (f *fakeBuilds) Cancel(context.Context, int64, string) (agent.Build, error)
 	return agent.Build{}, agent.Errorf(agent.CodeConflict, "", "build 7 has ended already")
 }
 
+func (f *fakeBuilds) CancelAll(context.Context, string, agent.Environment, string) error { return nil }
+
 func (f *fakeBuilds) Logs(context.Context, int64, bool) iter.Seq2[agent.BuildLine, error] {
 	return func(yield func(agent.BuildLine, error) bool) {
 		_ = yield(agent.BuildLine{Kind: "note", Text: "hello"}, nil)

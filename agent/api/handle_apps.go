@@ -44,6 +44,10 @@ func (s *Server) deleteApp(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	// A build that ends later would make the app anew.
+	if err := s.cfg.Builds.CancelAll(c.Request.Context(), name, env, identityOf(c).Name); err != nil {
+		return err
+	}
 	deletion, err := s.cfg.Apps.Delete(c.Request.Context(), name, env, identityOf(c).Name)
 	if err != nil {
 		return err

@@ -114,6 +114,7 @@ type Builds interface {
 	List(ctx context.Context, app string, env agent.Environment) ([]agent.Build, error)
 	Get(ctx context.Context, id int64) (agent.Build, error)
 	Cancel(ctx context.Context, id int64, by string) (agent.Build, error)
+	CancelAll(ctx context.Context, app string, env agent.Environment, by string) error
 	Logs(ctx context.Context, id int64, follow bool) iter.Seq2[agent.BuildLine, error]
 }
 

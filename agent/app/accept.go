@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,25 +26,46 @@ const (
 // the release is on disk and will be rolled out, whatever dies next. What the
 // owner leaves out is as in the newest release.
 func (m *Manager) Deploy(ctx context.Context, app string, env agent.Environment, d agent.Deploy, by string) (agent.Release, error) {
-	k, err := newKey(app, env)
+	k, state, r, err := m.asked(ctx, app, env, d, by)
 	if err != nil {
 		return agent.Release{}, err
 	}
+	return m.request(ctx, k, state, r, d.Replicas)
+}
+
+// Check refuses what Deploy would refuse now, and does nothing else.
+func (m *Manager) Check(ctx context.Context, app string, env agent.Environment, d agent.Deploy) error {
+	k, state, r, err := m.asked(ctx, app, env, d, "")
+	if err != nil {
+		return err
+	}
+	return m.check(ctx, k, state, r, d.Replicas)
+}
+
+// asked is the release that a deploy asks for.
+func (m *Manager) asked(ctx context.Context, app string, env agent.Environment, d agent.Deploy, by string) (key, store.AppState, store.AppRelease, error) {
+	fail := func(err error) (key, store.AppState, store.AppRelease, error) {
+		return key{}, store.AppState{}, store.AppRelease{}, err
+	}
+	k, err := newKey(app, env)
+	if err != nil {
+		return fail(err)
+	}
 	state, exists, err := m.cfg.Store.App(ctx, k.app, k.env)
 	if err != nil {
-		return agent.Release{}, err
+		return fail(err)
 	}
 	var newest store.AppRelease
 	if exists {
 		if newest, _, err = m.cfg.Store.OpenRelease(ctx, k.app, k.env, state.Newest.Number); err != nil {
-			return agent.Release{}, err
+			return fail(err)
 		}
 	}
 	spec, kept, err := complete(d, newest.Spec)
 	if err != nil {
-		return agent.Release{}, err
+		return fail(err)
 	}
-	r := store.AppRelease{Release: agent.Release{Kind: kindDeploy, By: by, Spec: spec}, Images: map[string]store.Image{}}
+	r := store.AppRelease{Release: agent.Release{Kind: kindDeploy, By: by, Spec: spec}, Images: map[string]store.Image{}, Build: d.Build}
 	for _, name := range kept {
 		if image := newest.Images[name]; image.Digest != "" {
 			r.Images[name] = store.Image{Pull: pinned(image.Pull, image.Digest), Digest: image.Digest}
@@ -52,36 +74,40 @@ func (m *Manager) Deploy(ctx context.Context, app string, env agent.Environment,
 	if len(r.Images) == len(spec.Components) {
 		r.Kind = kindConfig
 	}
-	return m.request(ctx, k, state, r, d.Replicas)
+	return k, state, r, nil
 }
 
-// request checks a release against everything that can refuse it, and accepts
-// it.
+// request accepts a release, unless something refuses it.
 func (m *Manager) request(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]int) (agent.Release, error) {
-	if err := validate(k, r.Spec, m.cfg.Reserved); err != nil {
+	if err := m.check(ctx, k, state, r, replicas); err != nil {
 		return agent.Release{}, err
+	}
+	return m.accept(ctx, k, r, replicas)
+}
+
+// check holds a release against everything that can refuse it.
+func (m *Manager) check(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]int) error {
+	if err := validate(k, r.Spec, m.cfg.Reserved); err != nil {
+		return err
 	}
 	ws, err := m.workspace(ctx)
 	if err != nil {
-		return agent.Release{}, err
+		return err
 	}
 	scale := scaleOf(state, r.Spec)
 	for name, n := range replicas {
 		if _, ok := scale[name]; !ok {
-			return agent.Release{}, noComponent(k, r.Spec, name)
+			return noComponent(k, r.Spec, name)
 		}
 		scale[name] = n
 	}
 	if err := validateReplicas(scale, ws.Plan); err != nil {
-		return agent.Release{}, err
+		return err
 	}
 	if err := checkQuota(ws, r.Spec, scale); err != nil {
-		return agent.Release{}, err
+		return err
 	}
-	if err := m.checkRoutes(ctx, k, r.Spec); err != nil {
-		return agent.Release{}, err
-	}
-	return m.accept(ctx, k, r, replicas)
+	return m.checkRoutes(ctx, k, r.Spec)
 }
 
 func noComponent(k key, spec agent.Spec, name string) error {
@@ -172,8 +198,18 @@ func (m *Manager) Promote(ctx context.Context, app string, from, to agent.Enviro
 func promoted(source, before agent.Spec) agent.Spec {
 	spec := agent.Spec{Env: before.Env, Components: slices.Clone(source.Components)}
 	for i := range spec.Components {
-		was, _ := before.Component(spec.Components[i].Name)
-		spec.Components[i].Host = was.Host
+		c := &spec.Components[i]
+		was, ok := before.Component(c.Name)
+		c.Host = was.Host
+		if !ok {
+			continue
+		}
+		c.CPU, c.Memory, c.Env = was.CPU, was.Memory, maps.Clone(c.Env)
+		for name := range c.Env {
+			if value, set := was.Env[name]; set {
+				c.Env[name] = value
+			}
+		}
 	}
 	return spec
 }

@@ -108,12 +108,12 @@ func (w *worker) otherSelector(ctx context.Context, p part, refusal error) error
 }
 
 // pruneComponents removes what is there of components that the app no longer
-// has. The route comes first: nothing leads there any more.
+// has. The Deployment comes last: as long as it is there, so is the rest to do.
 func (w *worker) pruneComponents(ctx context.Context, namespace string, names []string) error {
 	set := w.m.cfg.Cluster.Interface()
 	for _, name := range names {
 		doing := "removing the component " + name + " of " + w.key.subject()
-		for _, from := range []kube.Deleter{set.AppsV1().Deployments(namespace), set.CoreV1().Services(namespace), set.PolicyV1().PodDisruptionBudgets(namespace)} {
+		for _, from := range []kube.Deleter{set.PolicyV1().PodDisruptionBudgets(namespace), set.CoreV1().Services(namespace), set.AppsV1().Deployments(namespace)} {
 			if err := kube.Delete(ctx, from, doing, w.key.component(name)); err != nil {
 				return err
 			}

@@ -342,6 +342,7 @@ func (w *worker) fail(ctx context.Context, state store.AppState, r *rollout, t *
 			failure.Message += "; its last line: " + last
 		}
 	}
+	hideValues(failure, r.release.Spec.Env)
 	number := r.release.Number
 	finished, err := w.m.cfg.Store.FinishRelease(ctx, w.key.app, w.key.env, number, failure)
 	if err != nil || !finished {

@@ -57,7 +57,9 @@ func (w *worker) runCommands(ctx context.Context, state store.AppState, r *rollo
 		return taskLook, false, err
 	}
 	for _, p := range w.desired(r.release, g, state, at).parts() {
-		if len(p.component.Release) == 0 {
+		// What an earlier release's command would do to data that a later one has
+		// changed nobody knows: a rollback brings back what serves, not data.
+		if len(p.component.Release) == 0 || r.release.Kind == kindRollback {
 			continue
 		}
 		if err := w.start(ctx, state); err != nil {

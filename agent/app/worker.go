@@ -39,6 +39,7 @@ type worker struct {
 	removing    bool
 	failed      int // turns in a row that ended in an error
 	nudged      time.Time
+	ended       int // the cancelled release whose commands were seen to have ended
 	published   agent.App
 	publishedAt time.Time
 }
@@ -198,6 +199,12 @@ func (w *worker) settle(ctx context.Context, state store.AppState, at place) (ti
 	v := at.watch.view(w.key)
 	if !ok {
 		return never, nil
+	}
+	if n := state.Newest; n.Status == agent.ReleaseCancelled && w.ended != n.Number {
+		if left, err := w.endCommands(ctx, at, n.Number+1); left || err != nil {
+			return taskLook, err
+		}
+		w.ended = n.Number
 	}
 	if state.Serving == 0 {
 		return never, w.empty(ctx, v, at)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"hks.dev/hks/agent"
 )
 
@@ -18,6 +20,22 @@ const (
 	sourceFolder   = "source" // goes when the build ends
 	logFile        = "log"    // stays as long as the build
 )
+
+// ownName is where the registry keeps the appliance's own images.
+const ownName = "hks"
+
+// syncAll puts on the disk what was written to the file system of a folder.
+func syncAll(folder string) error {
+	f, err := os.Open(folder)
+	if err != nil {
+		return fmt.Errorf("keeping a source: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only to name the file system
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("keeping a source: %w", err)
+	}
+	return nil
+}
 
 func (m *Manager) folder(id int64) string {
 	return filepath.Join(m.cfg.Dir, strconv.FormatInt(id, 10))

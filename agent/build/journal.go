@@ -89,6 +89,13 @@ func (j *journal) write(data []byte, last bool) error {
 	if j.size >= maxLog && !last {
 		return nil
 	}
+	if !last && j.size+int64(len(data)) >= maxLog {
+		note, err := json.Marshal(agent.BuildLine{Time: j.now(), Kind: "note", Text: "the rest of the log is not kept"})
+		if err != nil {
+			return err
+		}
+		data = append(note, '\n')
+	}
 	file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

@@ -37,9 +37,11 @@ const (
 	atATime    = 2                // builds; their steps share the builder's bounds
 	mostQueued = 20               // builds that wait
 	deadline   = 30 * time.Minute // of a build
+	keepPause  = 5 * time.Second  // between two tries to write the end of a build
+	keepLimit  = 30 * time.Second // for writing a build that was accepted
 )
 
-// Manager builds sources, in the order in which they came. A build that the
+// Manager builds sources, those of an app in the order in which they came. A build that the
 // agent's end interrupts begins again at the next start; the builder's cache
 // keeps what was done.
 type Manager struct {
@@ -51,7 +53,15 @@ type Manager struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	running map[int64]context.CancelCauseFunc
+	last    map[target]chan struct{} // by app: closed when its newest build has ended
 	logs    map[int64]*journal
+}
+
+// target is what a build is for. Builds for one target follow each other, so
+// that what was sent last is what serves in the end.
+type target struct {
+	app string
+	env agent.Environment
 }
 
 // errCancelled is why a build that its owner cancelled ends.
@@ -79,7 +89,7 @@ func New(cfg Config) (*Manager, error) {
 	}
 	return &Manager{
 		cfg: cfg, work: make(chan struct{}, atATime),
-		running: map[int64]context.CancelCauseFunc{}, logs: map[int64]*journal{},
+		running: map[int64]context.CancelCauseFunc{}, last: map[target]chan struct{}{}, logs: map[int64]*journal{},
 	}, nil
 }
 
@@ -155,11 +165,18 @@ func (m *Manager) Submit(ctx context.Context, app string, env agent.Environment,
 	if err := unpack(filepath.Join(incoming, sourceFolder), source, m.cfg.Limits); err != nil {
 		return agent.Build{}, err
 	}
-	if _, err := readProject(filepath.Join(incoming, sourceFolder), app, env); err != nil {
-		return agent.Build{}, err // before anything is promised
+	if err := m.check(ctx, filepath.Join(incoming, sourceFolder), app, env, request); err != nil {
+		return agent.Build{}, err
 	}
+	if err := syncAll(incoming); err != nil {
+		return agent.Build{}, err
+	}
+	// A client that goes away now must not leave half of it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepLimit)
+	defer cancel()
 	b, err := m.cfg.Store.AddBuild(ctx, agent.Build{App: app, Environment: env, By: by}, request, func(id int64) error {
-		if err := os.Rename(incoming, m.folder(id)); err != nil {
+		// A folder of this number belongs to a build that was never kept.
+		if err := errors.Join(os.RemoveAll(m.folder(id)), os.Rename(incoming, m.folder(id))); err != nil {
 			return fmt.Errorf("keeping a source: %w", err)
 		}
 		return nil
@@ -207,6 +224,42 @@ func (m *Manager) Cancel(ctx context.Context, id int64, by string) (agent.Build,
 	return m.Get(ctx, id)
 }
 
+// CancelAll stops all builds for an app that have not ended.
+func (m *Manager) CancelAll(ctx context.Context, app string, env agent.Environment, by string) error {
+	unfinished, err := m.cfg.Store.UnfinishedBuilds(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range unfinished {
+		if b.App != app || b.Environment != env {
+			continue
+		}
+		if _, err := m.Cancel(ctx, b.ID, by); err != nil && agent.CodeOf(err) != agent.CodeConflict { // else it has ended meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+// check refuses, before anything is promised, what the release of a build
+// would be refused for after it.
+func (m *Manager) check(ctx context.Context, source, app string, env agent.Environment, request agent.BuildRequest) error {
+	if app == ownName {
+		return agent.Errorf(agent.CodeInvalid, "give it another name", "the images of an app called %s would be taken for the appliance's own", app)
+	}
+	components, err := readProject(source, env)
+	if err != nil {
+		return err
+	}
+	deploy := deployOf(components, request)
+	for i := range deploy.Components {
+		if c := &deploy.Components[i]; c.Image == "" {
+			c.Image = agent.RegistryHost + "/" + app + "/" + c.Name + ":not-built-yet"
+		}
+	}
+	return m.cfg.Deployer.Check(ctx, app, env, deploy)
+}
+
 // Building tells whether a build is at work or waits.
 func (m *Manager) Building() bool {
 	m.mu.Lock()
@@ -223,13 +276,27 @@ func (m *Manager) begin(b agent.Build) {
 	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	m.running[b.ID] = cancel
+	t, ended := target{b.App, b.Environment}, make(chan struct{})
+	before := m.last[t] // nil: none
+	m.last[t] = ended
 	m.ended.Go(func() {
 		defer func() {
 			cancel(nil)
+			close(ended)
 			m.mu.Lock()
 			delete(m.running, b.ID)
+			if m.last[t] == ended {
+				delete(m.last, t)
+			}
 			m.mu.Unlock()
 		}()
+		if before != nil {
+			select {
+			case <-before:
+			case <-ctx.Done():
+				return
+			}
+		}
 		select {
 		case m.work <- struct{}{}:
 			defer func() { <-m.work }()
@@ -257,7 +324,7 @@ func (m *Manager) run(ctx context.Context, b agent.Build) {
 	after := context.WithoutCancel(ctx)
 	switch {
 	case err == nil:
-		m.finish(after, b, agent.RunSucceeded, release.Number, nil)
+		m.finish(after, b, agent.RunSucceeded, release.Number, nil) // kept with the release already
 	case errors.Is(context.Cause(ctx), errCancelled):
 		// Cancel has ended it.
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -279,12 +346,13 @@ func (m *Manager) failure(b agent.Build, err error) *agent.Failure {
 
 // finish ends a build for whoever looks at it.
 func (m *Manager) finish(ctx context.Context, b agent.Build, status agent.RunStatus, release int, failure *agent.Failure) {
-	finished, gone, err := m.cfg.Store.FinishBuild(ctx, b.ID, status, release, failure)
-	if err != nil {
-		m.cfg.Log.Error("the end of a build can't be kept", "build", b.ID, "err", err)
-		return
+	// First the source goes: on a full disk that is the room for what follows.
+	source := filepath.Join(m.folder(b.ID), sourceFolder)
+	if err := os.RemoveAll(source); err != nil {
+		m.cfg.Log.Warn("a source that is no longer needed stays", "folder", source, "err", err)
 	}
-	if !finished {
+	finished, gone, err := m.keepEnd(ctx, b.ID, status, release, failure)
+	if err != nil || !finished && status != agent.RunSucceeded {
 		return
 	}
 	done, err := m.Get(ctx, b.ID)
@@ -300,9 +368,31 @@ func (m *Manager) finish(ctx context.Context, b agent.Build, status agent.RunSta
 	}
 	m.publish(done)
 	m.log(b.ID).end(done)
-	for _, folder := range append([]string{filepath.Join(m.folder(b.ID), sourceFolder)}, m.folders(gone)...) {
+	for _, folder := range m.folders(gone) {
 		if err := os.RemoveAll(folder); err != nil {
 			m.cfg.Log.Warn("a source that is no longer needed stays", "folder", folder, "err", err)
+		}
+	}
+}
+
+// keepEnd writes the end of a build down, again and again while that fails: a
+// build that has ended must not show as running. The agent's end ends it too;
+// the next start builds again.
+func (m *Manager) keepEnd(ctx context.Context, id int64, status agent.RunStatus, release int, failure *agent.Failure) (finished bool, gone []int64, err error) {
+	m.mu.Lock()
+	stopped := m.ctx.Done()
+	m.mu.Unlock()
+	for {
+		if finished, gone, err = m.cfg.Store.FinishBuild(ctx, id, status, release, failure); err == nil {
+			return finished, gone, nil
+		}
+		m.cfg.Log.Error("the end of a build can't be kept, trying again", "build", id, "err", err)
+		pause := time.NewTimer(keepPause)
+		select {
+		case <-stopped:
+			pause.Stop()
+			return false, nil, err
+		case <-pause.C:
 		}
 	}
 }

@@ -24,8 +24,10 @@ type Builder interface {
 	Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error)
 }
 
-// Deployer releases what was built.
+// Deployer releases what was built. With Deploy.Build set the build ends in the
+// same moment in which the release is accepted.
 type Deployer interface {
+	Check(ctx context.Context, app string, env agent.Environment, d agent.Deploy) error
 	Deploy(ctx context.Context, app string, env agent.Environment, d agent.Deploy, by string) (agent.Release, error)
 }
 

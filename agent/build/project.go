@@ -2,9 +2,11 @@ package build
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/manifest"
@@ -12,7 +14,7 @@ import (
 
 // readProject reads the components of a source: as its hks.yaml says, else the
 // one that is found in a folder without it.
-func readProject(folder, app string, env agent.Environment) ([]manifest.Component, error) {
+func readProject(folder string, env agent.Environment) ([]manifest.Component, error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, fmt.Errorf("opening a source: %w", err)
@@ -104,8 +106,20 @@ func sourceOf(c manifest.Component, found manifest.Detection) Source {
 	if c.Test != nil && len(c.Test.Command) > 0 {
 		s.TestCommand = c.Test.Command
 	}
-	for name := range c.Build.Args {
-		s.Args = append(s.Args, name)
-	}
+	s.Args = slices.Sorted(maps.Keys(c.Build.Args)) // always in one order, for the cache
 	return s
+}
+
+// deployOf is the release that the components ask for, without the images
+// that are still to be made.
+func deployOf(components []manifest.Component, request agent.BuildRequest) agent.Deploy {
+	deploy := agent.Deploy{Env: request.Env, Replicas: map[string]int{}}
+	for _, c := range components {
+		deploy.Components = append(deploy.Components, c.Component)
+		if c.Replicas > 0 {
+			deploy.Replicas[c.Name] = c.Replicas
+		}
+	}
+	maps.Copy(deploy.Replicas, request.Replicas)
+	return deploy
 }

@@ -22,7 +22,7 @@ func (m *Manager) build(ctx context.Context, b *agent.Build) (agent.Release, err
 		return agent.Release{}, err
 	}
 	source := filepath.Join(m.folder(b.ID), sourceFolder)
-	components, err := readProject(source, b.App, b.Environment)
+	components, err := readProject(source, b.Environment)
 	if err != nil {
 		return agent.Release{}, err
 	}
@@ -30,9 +30,10 @@ func (m *Manager) build(ctx context.Context, b *agent.Build) (agent.Release, err
 	if err != nil {
 		return agent.Release{}, err
 	}
-	deploy := agent.Deploy{Env: request.Env, Replicas: map[string]int{}}
+	deploy := deployOf(components, request)
+	deploy.Build = b.ID
 	b.Components = nil
-	for _, c := range components {
+	for i, c := range components {
 		w := work{m: m, build: b, request: request, source: source, component: c, options: options, carried: carried}
 		made, err := w.image(ctx)
 		if err != nil {
@@ -43,15 +44,7 @@ func (m *Manager) build(ctx context.Context, b *agent.Build) (agent.Release, err
 			return agent.Release{}, err
 		}
 		m.publish(*b)
-		part := c.Component
-		part.Image = made.Image
-		deploy.Components = append(deploy.Components, part)
-		if c.Replicas > 0 {
-			deploy.Replicas[c.Name] = c.Replicas
-		}
-	}
-	for name, n := range request.Replicas {
-		deploy.Replicas[name] = n
+		deploy.Components[i].Image = made.Image
 	}
 	release, err := m.cfg.Deployer.Deploy(ctx, b.App, b.Environment, deploy, b.By)
 	if err != nil {
@@ -103,7 +96,10 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 	if err != nil {
 		return made, w.named(err)
 	}
-	if checked.Own {
+	switch {
+	case checked.Own && plan.dockerfile != nil:
+		plan.ignore = append(plan.ignore, checked.Ignore...) // the template's own hold too
+	case checked.Own:
 		plan.ignore = nil // BuildKit reads the folder's own
 	}
 	w.note(fmt.Sprintf("building it from %s: %d files, %s", plan.from, checked.Files, megabytes(checked.Bytes)))

@@ -17,6 +17,9 @@ import (
 	"hks.dev/hks/agent"
 )
 
+// maxName bounds a path, and with it the folders that one entry may make.
+const maxName = 1024
+
 // gzipMagic begins a compressed archive (RFC 1952).
 var gzipMagic = []byte{0x1f, 0x8b}
 
@@ -74,11 +77,11 @@ type unpacking struct {
 // take writes one entry.
 func (u *unpacking) take(header *tar.Header, content io.Reader) error {
 	name := path.Clean(strings.TrimSuffix(header.Name, "/"))
-	if name == "." {
+	if name == "." || header.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
-	if !fs.ValidPath(name) {
-		return agent.Errorf(agent.CodeInvalid, "pack the project's own folder", "the source has an entry outside of it: %.200q", header.Name)
+	if !fs.ValidPath(name) || len(name) > maxName {
+		return agent.Errorf(agent.CodeInvalid, "pack the project's own folder", "the source has an entry outside of it, or with too long a name: %.200q", header.Name)
 	}
 	u.files++
 	u.bytes += max(header.Size, 0)

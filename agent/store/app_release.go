@@ -18,7 +18,12 @@ const KeptReleases = 50
 type AppRelease struct {
 	agent.Release
 	Images map[string]Image // by component; missing until it was resolved
+	Build  int64            // the build that it comes of, which ends with it; for AddRelease only
 }
+
+// ErrBuildEnded says that the build which a release comes of has ended
+// otherwise, such as cancelled.
+var ErrBuildEnded = errors.New("the build has ended already")
 
 // Image is what the image of a component was resolved to.
 type Image struct {
@@ -105,7 +110,10 @@ func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas map[strin
 		if err != nil {
 			return fmt.Errorf("numbering a release: %w", err)
 		}
-		return s.insertRelease(ctx, tx, r)
+		if err := s.insertRelease(ctx, tx, r); err != nil || r.Build == 0 {
+			return err
+		}
+		return endBuild(ctx, tx, r.Build, r.Number, millis(now))
 	})
 	r.Spec.Env, r.Digests = hidden(r.Spec.Env), digestsOf(r.Images)
 	return r, cancelled, err

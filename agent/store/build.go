@@ -155,7 +155,7 @@ func (s *Store) UpdateBuild(ctx context.Context, id int64, components []agent.Bu
 
 // FinishBuild ends a build, lets go of what its release was to be made with
 // and of the oldest builds, whose ids are returned. It returns false, and
-// changes nothing, when the build was ended before.
+// leaves the build as it is, when that was ended before.
 func (s *Store) FinishBuild(ctx context.Context, id int64, status agent.RunStatus, release int, failure *agent.Failure) (finished bool, gone []int64, err error) {
 	text := ""
 	if failure != nil {
@@ -172,13 +172,26 @@ func (s *Store) FinishBuild(ctx context.Context, id int64, status agent.RunStatu
 			return fmt.Errorf("finishing build %d: %w", id, err)
 		}
 		n, err := result.RowsAffected()
-		if finished = n > 0; err != nil || !finished {
+		if finished = n > 0; err != nil {
 			return err
 		}
 		gone, err = pruneBuilds(ctx, tx)
 		return err
 	})
 	return finished, gone, err
+}
+
+// endBuild ends a build in the transaction of the release that comes of it.
+func endBuild(ctx context.Context, tx *sql.Tx, id int64, release int, now int64) error {
+	result, err := tx.ExecContext(ctx, `UPDATE build SET status = ?, release = ?, request = x'', finished_at = ? WHERE id = ? AND status IN ('pending', 'running')`,
+		string(agent.RunSucceeded), release, now, id)
+	if err != nil {
+		return fmt.Errorf("finishing build %d: %w", id, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, ErrBuildEnded)
+	}
+	return nil
 }
 
 func pruneBuilds(ctx context.Context, tx *sql.Tx) ([]int64, error) {

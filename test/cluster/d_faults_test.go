@@ -151,8 +151,8 @@ func TestA94DownAndUpFindsEverythingAsItWas(t *testing.T) {
 	up(t)
 	healthy(t)
 	settled(t, "keeper")
-	if body, _ := get(t, client, url); !strings.Contains(body, "kept") {
-		t.Errorf("after down and up: %s", body)
+	if body, response := get(t, client, url); !strings.Contains(body, "kept") {
+		t.Errorf("after down and up: %s, %v, %q", response.Status, response.Header, body)
 	}
 	if ws := ask[agent.Workspace](t, "workspace", "show"); ws.Name != workspace || ws.Status != agent.WorkspaceReady {
 		t.Errorf("workspace %+v", ws)

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// clusterNetworks holds k3s's networks of pods and of services.
+const clusterNetworks = "10.42.0.0/15"
+
 const forwarding = "/proc/sys/net/ipv4/ip_forward"
 
 // makeNAT makes a pair of interfaces and masquerades what comes out of the sandbox's. undo is never nil.
@@ -43,7 +46,9 @@ func makeNAT() (undo func() error, n network, err error) {
 		}
 	}
 	table := "hks_sandbox_" + id
-	rules := fmt.Sprintf("table ip %s {\n chain out {\n  type nat hook postrouting priority 100;\n  ip saddr %s.0/24 oifname != %q masquerade\n }\n}\n", table, subnet, outer)
+	// What is meant for a pod or a service never leaves the machine, not even while the cluster's own routes are away.
+	rules := fmt.Sprintf("table ip %s {\n chain out {\n  type nat hook postrouting priority 100;\n  ip saddr %s.0/24 oifname != %q masquerade\n }\n"+
+		" chain keep {\n  type filter hook forward priority 0;\n  iifname %q ip daddr %s drop\n }\n}\n", table, subnet, outer, outer, clusterNetworks)
 	cmd := exec.Command("nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(rules)
 	if out, err := cmd.CombinedOutput(); err != nil {

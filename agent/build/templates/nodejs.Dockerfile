@@ -22,7 +22,7 @@ ENV NODE_ENV=production{{if .Port}} PORT={{.Port}}
 EXPOSE {{.Port}}{{end}}
 # As a pattern, for an application without packages has no such folder.
 COPY --from=production /app/node_module[s] /app/node_modules/
-COPY --from=build --chown=10001:10001 --exclude=node_modules /app /app
+COPY --from=build --chown=10001:10001 --exclude=node_modules --exclude=.npmrc --exclude=.yarnrc* /app /app
 USER 10001:10001
 {{- if .Init}}
 ENTRYPOINT ["tini", "--"]

@@ -12,17 +12,21 @@ import (
 	"hks.dev/hks/agent/manifest"
 )
 
-// fromSource tells whether to build a folder: one was named, or this one is a
-// project and nothing says that only what runs is to be changed.
+// fromSource tells whether to build a folder: one was named, or this one is
+// the app's project and nothing says that only what runs is to be changed.
 func (o *deployOptions) fromSource() bool {
 	if o.given("source") || o.given("test") || o.given("fresh") {
 		return true
 	}
-	if o.changesComponent() || o.spec.Name != "" {
+	if o.changesComponent() || o.spec.Name != "" || o.given("replicas") {
 		return false
 	}
-	_, err := os.Stat(manifest.FileName)
-	return err == nil
+	data, err := os.ReadFile(manifest.FileName)
+	if err != nil {
+		return false
+	}
+	project, err := manifest.Parse(data)
+	return err != nil || o.name == "" || o.name == project.App // what is wrong with the file is told by who reads it
 }
 
 // deploySource sends a folder to be built, and watches the build and then the

@@ -21,8 +21,8 @@ func newPromoteCommand(s *session) *cobra.Command {
 		Use:   "promote APP",
 		Short: "Bring what serves in one environment to another, by digest",
 		Long: `Bring what serves in one environment to another: the very same images, by digest, and the
-same configuration. Nothing is built again. Hosts, the values of variables and the number of
-instances stay those of the environment it goes to.`,
+same configuration. Nothing is built again. Hosts, CPU and memory, the values of variables and the
+number of instances stay those of the environment it goes to, where it has them already.`,
 		Example: `  hks promote web
   hks promote web --from staging --to production`,
 		Args:              takes("APP"),

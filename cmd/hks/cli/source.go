@@ -64,6 +64,25 @@ func (s *source) folders(env agent.Environment) ([]string, error) {
 	return folders, nil
 }
 
+// recipes are the Dockerfiles that the file names: they are sent even where
+// .dockerignore leaves them out.
+func (s *source) recipes(env agent.Environment) []string {
+	if s.project == nil {
+		return nil
+	}
+	components, err := s.project.Components(env)
+	if err != nil {
+		return nil // told by folders
+	}
+	var names []string
+	for _, c := range components {
+		if c.Build != nil && c.Build.Dockerfile != "" {
+			names = append(names, path.Join(c.Build.Folder, c.Build.Dockerfile))
+		}
+	}
+	return names
+}
+
 // pack writes the source as a compressed tar archive.
 func (s *source) pack(env agent.Environment, out io.Writer) error {
 	folders, err := s.folders(env)
@@ -82,6 +101,11 @@ func (s *source) pack(env agent.Environment, out io.Writer) error {
 	}
 	for _, folder := range folders {
 		if err := p.folder(folder); err != nil {
+			return err
+		}
+	}
+	for _, recipe := range s.recipes(env) {
+		if err := p.add(recipe); err != nil {
 			return err
 		}
 	}
