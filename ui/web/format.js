@@ -48,6 +48,9 @@ export function duration(milliseconds) {
 	return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+/** How long a build has been at work; empty when it has not begun. @param {hks.Build} build @param {number} now */
+export const took = ({ startedAt, finishedAt }, now) => (known(startedAt) ? duration((known(finishedAt) ? Date.parse(String(finishedAt)) : now) - Date.parse(String(startedAt))) : '');
+
 /** @param {number} then @param {number} now */
 export function relative(then, now) {
 	const seconds = Math.round((now - then) / 1000);
@@ -88,3 +91,6 @@ export function shortURL(url) {
 		return url;
 	}
 }
+
+/** Terminal colours mean nothing here. @param {string} text */
+export const plain = (text) => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '');
