@@ -79,8 +79,8 @@ export const absolute = (time) => absoluteFormat.format(new Date(time));
 /** @param {string | undefined} digest */
 export const shortDigest = (digest) => (digest || '').replace(/^sha256:/, '').slice(0, 12);
 
-/** The API's sentences begin small, so that commands can continue them. @param {string} text */
-export const sentence = (text) => (/^(hks|sudo)\b/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1));
+/** The API's sentences begin small, so that commands can continue them; commands and the name of a component stay so. @param {string} text */
+export const sentence = (text) => (/^(hks|sudo)\b|^[-a-z0-9]+: /.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1));
 
 /** The host part of a URL, and its path when it is more than "/". @param {string} url */
 export function shortURL(url) {

@@ -5,7 +5,7 @@ import { html } from '../html.js';
 import { buildLink } from '../router.js';
 import { useStore } from '../store.js';
 import { Cli } from './cli.js';
-import { Status } from './status.js';
+import { BuildStatus } from './status.js';
 import { Time } from './time.js';
 
 const shownAtFirst = 5;
@@ -23,7 +23,7 @@ export function Builds({ title, builds, environment }) {
 			<thead role="rowgroup"><tr role="row">${['Build', 'Status', 'From', 'Release', 'Took', 'By', 'When'].map((head) => html`<th role="columnheader" scope="col">${head}</th>`)}</tr></thead>
 			<tbody role="rowgroup">${shown.map((build) => html`<tr role="row" key=${build.id}>
 				<td role="cell" class="cell-name"><a class="row-link" href=${buildLink(build)}>#${build.id}</a>${!environment && html`${build.app} <span class="tag ${build.environment}">${build.environment}</span>`}</td>
-				<td role="cell" class="cell-status"><${Status} status=${build.status} />${build.failure && html`<span class="reason" title=${build.failure.message}>${sentence(build.failure.message)}</span>`}</td>
+				<td role="cell" class="cell-status"><${BuildStatus} status=${build.status} />${build.failure && html`<span class="reason" title=${build.failure.message}>${sentence(build.failure.message)}</span>`}</td>
 				<td role="cell" data-label="From" class="breaks">${[...new Set((build.components || []).map((one) => one.from))].join(', ') || '–'}</td>
 				<td role="cell" data-label="Release" class="number">${build.release ? `#${build.release}` : '–'}</td>
 				<td role="cell" data-label="Took" class="number">${took(build, now) || '–'}</td>

@@ -5,7 +5,7 @@ import { BuildLog } from '../components/build-log.js';
 import { CopyButton } from '../components/copy-button.js';
 import { Icon } from '../components/icon.js';
 import { Problem } from '../components/problem.js';
-import { Status } from '../components/status.js';
+import { BuildStatus } from '../components/status.js';
 import { Time } from '../components/time.js';
 import { commands } from '../commands.js';
 import { shortDigest, took } from '../format.js';
@@ -47,7 +47,7 @@ function Head({ build }) {
 	const time = took(build, now);
 	return html`<p><a class="back" href=${app}><${Icon} name="back" />${build.app}</a></p>
 		<header class="app-head">
-			<div class="app-title"><h1>Build ${build.id}</h1><span class="tag ${build.environment}">${build.environment}</span><${Status} status=${build.status} /></div>
+			<div class="app-title"><h1>Build ${build.id}</h1><span class="tag ${build.environment}">${build.environment}</span><${BuildStatus} status=${build.status} /></div>
 			<p class="app-facts muted">
 				<span>of <strong>${build.app}</strong> by ${build.by}, <${Time} at=${build.createdAt} /></span>
 				${build.status === 'pending' ? html`<span>waits for its turn</span>` : time && html`<span>${isOver(build.status) ? 'took' : 'at work for'} <strong>${time}</strong></span>`}
@@ -59,15 +59,16 @@ function Head({ build }) {
 
 /** What is made so far. @param {{components: hks.BuildComponent[]}} props */
 function Made({ components }) {
+	const tested = components.some((one) => one.tested);
 	return html`<section class="card" aria-labelledby="made-title">
 		<header class="card-head"><h2 id="made-title">Components</h2></header>
 		<table class="plain" role="table" aria-label="Components">
-			<thead role="rowgroup"><tr role="row">${['Component', 'From', 'Image', 'Tests'].map((head) => html`<th role="columnheader" scope="col">${head}</th>`)}</tr></thead>
+			<thead role="rowgroup"><tr role="row">${['Component', 'From', 'Image', ...(tested ? ['Tests'] : [])].map((head) => html`<th role="columnheader" scope="col">${head}</th>`)}</tr></thead>
 			<tbody role="rowgroup">${components.map((one) => html`<tr role="row" key=${one.name}>
 				<td role="cell" class="cell-name"><strong>${one.name}</strong></td>
 				<td role="cell" data-label="From" class="breaks">${one.from}</td>
 				<td role="cell" class="cell-wide breaks" title=${one.image}>${one.digest ? html`<code>${shortDigest(one.digest)}</code><${CopyButton} text=${one.image} what="image" />` : html`<code>${one.image}</code>`}</td>
-				<td role="cell" data-label="Tests">${one.tested ? 'passed' : '–'}</td>
+				${tested && html`<td role="cell" data-label="Tests">${one.tested ? 'passed' : '–'}</td>`}
 			</tr>`)}</tbody>
 		</table>
 	</section>`;
