@@ -20,7 +20,7 @@ let browser;
 
 before(async () => {
 	if (skip) return;
-	to = await double(['-seed', '-password', password, '-root', root]);
+	to = await double(['-seed', '-builds', '-password', password, '-root', root]);
 	browser = await launch();
 	const { page } = await open(browser.context);
 	await page.goto(`${to.url}/login`);

@@ -31,6 +31,7 @@ type Config struct {
 	Password string  // sets up an owner at once
 	Speed    float64 // how much faster than life things happen; default 1
 	Seed     bool    // begin with a few apps
+	Builds   bool    // begin with a few builds; needs Seed
 	Log      *slog.Logger
 	UI       http.Handler // default: none
 }
@@ -120,6 +121,8 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	d.URL, d.Fingerprint, d.Socket = d.server.URL(), d.server.Fingerprint(), settings.Paths().AgentSocket()
 	if cfg.Seed {
 		d.world.seed()
+	}
+	if cfg.Seed && cfg.Builds {
 		d.world.jobs.Go(d.pastBuilds)
 	}
 	info, err := d.local(ctx, http.MethodGet, "/api/info", nil)
