@@ -4,6 +4,7 @@ declare namespace hks {
 	type Environment = 'staging' | 'production';
 	type AppStatus = 'pending' | 'deploying' | 'running' | 'updating' | 'stopping' | 'stopped' | 'error' | 'deleting';
 	type ReleaseStatus = 'pending' | 'deploying' | 'succeeded' | 'failed' | 'cancelled';
+	type RunStatus = 'pending' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 	type WorkspaceStatus = 'creating' | 'ready' | 'renaming' | 'failed';
 
 	interface Usage { cpu: number; memory: number; cpuLimit: number; memoryLimit: number; sampledAt: string }
@@ -28,6 +29,12 @@ declare namespace hks {
 	}
 	interface Progress { time: string; step: string; message: string; release?: Release; done?: boolean }
 	interface LogLine { time: string; instance: string; text: string }
+	interface BuildComponent { name: string; from: string; image?: string; digest?: string; tested?: boolean }
+	interface Build {
+		id: number; app: string; environment: Environment; status: RunStatus; components: BuildComponent[] | null; release?: number; by: string;
+		failure?: Failure; createdAt: string; startedAt?: string; finishedAt?: string;
+	}
+	interface BuildLine { time: string; component?: string; kind: string; step?: string; text?: string; build?: Build }
 	interface Point { time: string; cpu: number; memory: number }
 	interface Deletion { removed: string[]; kept?: string[] }
 

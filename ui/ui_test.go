@@ -110,7 +110,7 @@ func TestEveryImportedNameIsExported(t *testing.T) {
 	sources := modules(t)
 	for name, source := range sources {
 		for _, match := range importLine.FindAllStringSubmatch(source, -1) {
-			target := resolve(name, match[4])
+			target := resolve(name, match[3])
 			if path.Dir(target) == "vendor" {
 				continue // the type checker sees to those
 			}
@@ -128,20 +128,21 @@ func TestJoin(t *testing.T) {
 	source := fstest.MapFS{
 		"app.js": {Data: []byte(`// The beginning.
 import lib from './vendor/lib.js';
-import { one, two as second } from './parts/one.js';
-import * as all from './parts/one.js';
+import { one, Two } from './parts/one.js';
 
+const own = 1;
 /** Does it. @param {number} n */
 export async function run(n) {
 	// it is late
 	const { default: late } = await import('./vendor/late.js');
-	return lib(/** @type {any} */ (n), one, second, all, late);
+	return lib(/** @type {any} */ (n), one, Two, own, late);
 }
 `)},
-		"parts/one.js": {Data: []byte(`import { h } from '../vendor/h.js';
-const hidden = h;
-export const one = hidden;
-export const two = 2; // stays
+		"parts/one.js": {Data: []byte(`import { h, k as kind } from '../vendor/h.js';
+import { h } from '../vendor/h.js';
+const own = h;
+export const one = own;
+export class Two {} // stays
 `)},
 	}
 	got, err := join(source)
@@ -150,24 +151,21 @@ export const two = 2; // stays
 	}
 	want := `import * as library0 from './vendor/lib.js';
 import * as library1 from './vendor/h.js';
-const module2 = {};
-{
-const { h } = library1;
-const hidden = h;
-const one = hidden;
-const two = 2; // stays
-Object.assign(module2, { one, two });
-}
-const module3 = {};
-{
+const h = library1.h;
+const kind = library1.k;
 const lib = library0.default;
-const { one, two: second } = module2;
-const all = module2;
-async function run(n) {
-const { default: late } = await import('./vendor/late.js');
-return lib((n), one, second, all, late);
+let one,Two,run;
+{
+const own = h;
+one = own;
+Two = class Two {} // stays
 }
-Object.assign(module3, { run });
+{
+const own = 1;
+run = async function(n) {
+const { default: late } = await import('./vendor/late.js');
+return lib((n), one, Two, own, late);
+}
 }
 `
 	if got != want {
@@ -181,6 +179,9 @@ func TestJoinRefusesWhatItCannotJoin(t *testing.T) {
 		"a missing module":    {"app.js": {Data: []byte("import { a } from './a.js';\n")}},
 		"an unknown form":     {"app.js": {Data: []byte("export { a };\n")}},
 		"an import by effect": {"app.js": {Data: []byte("import './a.js';\n")}},
+		"another name":        {"app.js": {Data: []byte("import { a as b } from './a.js';\n")}, "a.js": {Data: []byte("export const a = 1;\n")}},
+		"two of one name":     {"app.js": {Data: []byte("import { a } from './a.js';\nexport const b = a;\n")}, "a.js": {Data: []byte("export const a = 1;\nexport const b = 1;\n")}},
+		"a library's name":    {"app.js": {Data: []byte("import { a } from './vendor/a.js';\nexport const b = a;\nexport const a = 1;\n")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if joined, err := join(source); err == nil {

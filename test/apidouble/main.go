@@ -6,7 +6,8 @@
 //
 // What an image's name contains decides what happens to it: "missing" can't be
 // pulled, "crash" never gets ready, "full" waits for room. A workspace whose
-// name contains "broken" fails once.
+// name contains "broken" fails once. Of what a RUN in a Dockerfile says, echo
+// logs, sleep takes its time and exit fails.
 package main
 
 import (
@@ -38,6 +39,7 @@ func run() error {
 	flag.StringVar(&cfg.Password, "password", "", "set up an owner with this password at once")
 	flag.Float64Var(&cfg.Speed, "speed", 1, "how much faster than life things happen")
 	flag.BoolVar(&cfg.Seed, "seed", false, "begin with a few apps")
+	flag.BoolVar(&cfg.Builds, "builds", false, "begin with a few builds too: one succeeded, one failed, one goes on")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

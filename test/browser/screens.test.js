@@ -20,7 +20,7 @@ let browser;
 
 before(async () => {
 	if (skip) return;
-	to = await double(['-seed', '-password', password, '-root', root]);
+	to = await double(['-seed', '-builds', '-password', password, '-root', root]);
 	browser = await launch();
 	const { page } = await open(browser.context);
 	await page.goto(`${to.url}/login`);
@@ -39,9 +39,11 @@ after(async () => {
 test('the dashboard names what needs attention first, each with its mend', { skip }, async () => {
 	const { page, quiet } = await open(browser.context);
 	await page.goto(to.url);
-	await page.getByRole('heading', { name: '2 things need your attention' }).waitFor();
+	await page.getByRole('heading', { name: '3 things need your attention' }).waitFor();
 	const attention = page.getByRole('region', { name: 'Needs attention' });
 	await attention.getByText('worker in staging does not run').waitFor();
+	await attention.getByText('Build 2 of notes in staging failed').waitFor();
+	await page.getByRole('table', { name: 'Builds under way' }).getByRole('row', { name: /#3.*guide/ }).waitFor();
 	assert.match(await attention.locator('.fix code').last().innerText(), /^hks /);
 	const first = await page.locator('.apps tbody tr').first().innerText();
 	assert.match(first, /error/, 'and the list begins with it');
@@ -214,6 +216,93 @@ test('a worker has no address, and can be looked at like the others', { skip }, 
 	await page.getByRole('button', { name: 'Stop', exact: true }).click();
 	await page.getByRole('heading', { name: 'Stop mailer?' }).waitFor();
 	await page.keyboard.press('Escape');
+	quiet();
+	await page.close();
+});
+
+test('the builds of an app, and what came of each', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await visit(page, '/apps/notes/staging');
+	const table = page.getByRole('table', { name: 'Builds' });
+	await table.getByRole('row', { name: /#1 succeeded .*Dockerfile.* #1 .*owner/ }).waitFor();
+	await table.getByRole('row', { name: /#2 failed/ }).waitFor();
+	await page.locator('.log').first().waitFor();
+	await portrait(page, 'builds');
+	await table.getByRole('link', { name: '#1' }).click();
+	await page.getByRole('heading', { name: 'Build 1', exact: true }).waitFor();
+	await page.getByRole('table', { name: 'Components' }).getByRole('row', { name: /api .*api\/Dockerfile/ }).waitFor();
+	const step = page.getByRole('button', { name: /api \[6\/6\] RUN echo compiled/ });
+	assert.equal(await step.getAttribute('aria-expanded'), 'false', 'what went well is closed');
+	await step.focus();
+	await page.keyboard.press('Enter');
+	await page.getByText('compiled 48 modules', { exact: true }).waitFor();
+	await page.getByText('the build has succeeded').waitFor();
+	assert.equal(await page.locator('.logs .cli code').innerText(), 'hks build logs 1');
+	await portrait(page, 'build-succeeded');
+	await page.getByRole('link', { name: 'release #1' }).click();
+	await page.locator('.app-title .pill', { hasText: 'running' }).waitFor();
+	quiet();
+	await page.close();
+});
+
+test('A34 a failed build opens at the step that failed, with its mend', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(to.url);
+	await page.getByRole('link', { name: 'Build 2 of notes in staging failed', exact: true }).click();
+	await page.getByRole('alert').getByText("Read the step's output").waitFor();
+	const log = page.getByRole('log');
+	await log.getByText('Error: expected 3 notes, got 2', { exact: true }).waitFor();
+	assert.equal(await log.getByRole('button', { expanded: true }).count(), 1);
+	await portrait(page, 'build-failed');
+	await page.getByLabel('Filter log lines').fill('12 passed');
+	await log.locator('mark').first().waitFor();
+	assert.equal(await log.getByRole('button').count(), 1, 'the other steps have no such line');
+	await page.getByLabel('Filter log lines').fill('no such line');
+	await log.getByText('No line has').waitFor();
+	quiet();
+	await page.close();
+});
+
+test('A34 a build is followed while it runs, and cancelled', { skip }, async () => {
+	const { page, quiet, expect } = await open(browser.context);
+	expect(/404/); // it has no app yet
+	await page.goto(`${to.url}/builds/3`);
+	await page.locator('.app-title .pill', { hasText: 'running' }).waitFor();
+	const log = page.getByRole('log');
+	await log.getByText('Installed 31 packages', { exact: true }).waitFor();
+	assert.equal(await page.locator('.logs .cli code').innerText(), 'hks build logs 3 -f');
+	await portrait(page, 'build-running');
+	await page.getByRole('button', { name: 'Pause' }).click();
+	await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+	await page.getByRole('heading', { name: 'Cancel build 3?' }).waitFor();
+	assert.equal(await command(page), 'hks build cancel 3');
+	await portrait(page, 'build-cancel', { full: false });
+	await page.getByRole('button', { name: 'Cancel the build' }).click();
+	await page.locator('.app-title .pill', { hasText: 'cancelled' }).waitFor();
+	assert.equal(await log.getByText('cancelled by').count(), 0, 'what is paused stays as it is');
+	await page.getByRole('button', { name: 'Resume' }).click();
+	await log.getByText('cancelled by').waitFor();
+	await log.getByText('stopped', { exact: true }).waitFor();
+	assert.equal(await page.getByRole('button', { name: 'Cancel', exact: true }).count(), 0);
+	await page.getByRole('link', { name: 'guide' }).click();
+	await page.getByRole('table', { name: 'Builds' }).getByRole('row', { name: /#3 cancelled/ }).waitFor();
+	quiet();
+	await page.close();
+});
+
+test('a build that is not there, and an app that was never built', { skip }, async () => {
+	const { page, quiet, expect } = await open(browser.context);
+	expect(/404/);
+	await page.goto(`${to.url}/builds/4711`);
+	await page.getByRole('alert').getByText('hks build list').waitFor();
+	await visit(page, '/apps/mailer/staging');
+	const card = page.getByRole('region', { name: 'Builds' });
+	assert.equal(await card.locator('.cli code').innerText(), 'hks deploy');
+	await page.keyboard.press('Control+k');
+	await page.keyboard.type('build 2');
+	await page.getByRole('option', { name: /Build 2 of notes/ }).waitFor();
+	await page.keyboard.press('Enter');
+	await page.getByRole('heading', { name: 'Build 2', exact: true }).waitFor();
 	quiet();
 	await page.close();
 });

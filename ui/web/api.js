@@ -238,6 +238,15 @@ export const api = {
 		stream(`${appPath(name, environment)}/logs?follow=${query.follow}&previous=${query.previous}&tail=${query.tail}${query.component && `&component=${query.component}`}`, signal,
 			(event, data) => event === 'log' && onLine(data)),
 
+	/** @returns {Promise<hks.Build[]>} */
+	builds: () => request('GET', '/api/builds'),
+	/** @param {number} id @returns {Promise<hks.Build>} */
+	build: (id) => request('GET', `/api/builds/${id}`),
+	/** @param {number} id @returns {Promise<hks.Build>} */
+	cancelBuild: (id) => request('POST', `/api/builds/${id}/cancel`),
+	/** @param {number} id @param {AbortSignal} signal @param {(line: hks.BuildLine) => void} onLine */
+	buildLog: (id, signal, onLine) => stream(`/api/builds/${id}/log?follow=true`, signal, (_, data) => onLine(data)),
+
 	/** @returns {Promise<hks.Image[]>} */
 	images: () => request('GET', '/api/images'),
 	/** @returns {Promise<hks.ImageUsage>} */

@@ -11,6 +11,7 @@ import { listen } from './router.js';
 import { begin, expired } from './session.js';
 import { get, openDialog, set, useStore } from './store.js';
 import { AppView } from './views/app.js';
+import { BuildView } from './views/build.js';
 import { DashboardView } from './views/dashboard.js';
 import { ImagesView } from './views/images.js';
 import { LoginView } from './views/login.js';
@@ -22,6 +23,7 @@ import { SetupView } from './views/setup.js';
 const screens = [
 	[/^\/$/, DashboardView],
 	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, AppView],
+	[/^\/builds\/([1-9]\d*)$/, BuildView],
 	[/^\/images$/, ImagesView],
 	[/^\/settings$/, SettingsView],
 ];

@@ -1,6 +1,7 @@
 // The command line's twin of each action, so that what is done here can be
 // done in a script.
 
+import { isOver } from './store.js';
 import { looksSecret } from './validate.js';
 
 /** Quotes for a POSIX shell where needed. @param {string | number} word */
@@ -32,6 +33,12 @@ export const commands = {
 	rollback: (app, release) => `hks rollback ${quote(app.name)} ${release}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {{follow: boolean, previous: boolean, component?: string}} query */
 	logs: (app, query) => `hks logs${query.previous ? ' --previous' : query.follow ? ' -f' : ''} ${quote(app.name)}${ofComponent(query.component)}${inEnvironment(app.environment)}`,
+	/** @param {string} environment */
+	deployProject: (environment) => `hks deploy${inEnvironment(environment)}`,
+	/** @param {hks.Build} build */
+	buildLogs: ({ id, status }) => `hks build logs ${id}${isOver(status) ? '' : ' -f'}`,
+	/** @param {hks.Build} build */
+	cancelBuild: ({ id }) => `hks build cancel ${id}`,
 	pruneImages: 'hks image prune',
 	/** @param {string} name */
 	deleteImage: (name) => `hks image delete ${quote(name)}`,

@@ -48,6 +48,9 @@ export function duration(milliseconds) {
 	return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+/** How long a build has been at work; empty when it has not begun. @param {hks.Build} build @param {number} now */
+export const took = ({ startedAt, finishedAt }, now) => (known(startedAt) ? duration((known(finishedAt) ? Date.parse(String(finishedAt)) : now) - Date.parse(String(startedAt))) : '');
+
 /** @param {number} then @param {number} now */
 export function relative(then, now) {
 	const seconds = Math.round((now - then) / 1000);
@@ -76,8 +79,8 @@ export const absolute = (time) => absoluteFormat.format(new Date(time));
 /** @param {string | undefined} digest */
 export const shortDigest = (digest) => (digest || '').replace(/^sha256:/, '').slice(0, 12);
 
-/** The API's sentences begin small, so that commands can continue them. @param {string} text */
-export const sentence = (text) => (/^(hks|sudo)\b/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1));
+/** The API's sentences begin small, so that commands can continue them; commands and the name of a component stay so. @param {string} text */
+export const sentence = (text) => (/^(hks|sudo)\b|^[-a-z0-9]+: /.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1));
 
 /** The host part of a URL, and its path when it is more than "/". @param {string} url */
 export function shortURL(url) {
@@ -88,3 +91,6 @@ export function shortURL(url) {
 		return url;
 	}
 }
+
+/** Terminal colours mean nothing here. @param {string} text */
+export const plain = (text) => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '');

@@ -31,3 +31,6 @@ export function safeReturn(path) {
 
 /** @param {{name: string, environment: string}} app */
 export const appLink = (app) => `/apps/${app.name}/${app.environment}`;
+
+/** @param {hks.Build} build */
+export const buildLink = (build) => `/builds/${build.id}`;

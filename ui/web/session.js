@@ -1,7 +1,7 @@
 // The owner's session in this browser.
 import { tell } from './actions.js';
 import { api, ApiError } from './api.js';
-import * as live from './live.js';
+import { refresh, start, stop } from './live.js';
 import { navigate } from './router.js';
 import { forget, get, set } from './store.js';
 
@@ -15,15 +15,15 @@ export async function begin() {
 /** After a log-in or the set-up. */
 export async function enter() {
 	if (!get().identity) set({ identity: await api.whoami() });
-	live.start();
-	await live.refresh();
+	start();
+	await refresh();
 }
 
 /** Keeps the place, so that the log-in leads back to it. */
 export function expired() {
 	if (get().path.startsWith('/login') || get().path.startsWith('/setup')) return;
 	const next = get().path;
-	live.stop();
+	stop();
 	forget();
 	navigate(next === '/' ? '/login' : `/login?next=${encodeURIComponent(next)}`, { replace: true });
 }
@@ -34,7 +34,7 @@ export async function logOut() {
 	} catch (error) {
 		if (!(error instanceof ApiError && error.status === 401)) return tell(error);
 	}
-	live.stop();
+	stop();
 	forget();
 	navigate('/login');
 }

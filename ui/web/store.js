@@ -4,7 +4,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
 
 /**
  * @typedef {{id: number, kind: 'info' | 'success' | 'error', message: string, detail?: string, action?: {label: string, run: () => void}}} Toast
- * @typedef {{kind: string, app?: hks.App, release?: hks.Release, component?: string, variable?: string, image?: hks.Image, plan?: hks.ImagePrune, onDone?: () => unknown}} Dialog
+ * @typedef {{kind: string, app?: hks.App, release?: hks.Release, build?: hks.Build, component?: string, variable?: string, image?: hks.Image, plan?: hks.ImagePrune, onDone?: () => unknown}} Dialog
  * @typedef {{
  *   info: hks.Info | null,
  *   identity: hks.Identity | null,
@@ -13,6 +13,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
  *   apps: Record<string, hks.App> | null,
  *   system: hks.System | null,
  *   activity: hks.Activity[] | null,
+ *   builds: hks.Build[] | null,
  *   releases: Record<string, hks.Release[]>,
  *   samples: Record<string, hks.Point[]>,
  *   problem: import('./api.js').ApiError | null,
@@ -26,7 +27,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
 /** @returns {State} */
 const empty = () => ({
 	info: null, identity: null, connection: 'connecting', workspace: null, apps: null, system: null, activity: null,
-	releases: {}, samples: {}, problem: null, toasts: [], dialog: null, path: location.pathname + location.search, now: Date.now(),
+	builds: null, releases: {}, samples: {}, problem: null, toasts: [], dialog: null, path: location.pathname + location.search, now: Date.now(),
 });
 
 /** @type {State} */
@@ -134,6 +135,17 @@ export function putRelease(release) {
 	const others = known.filter((other) => other.number !== release.number);
 	const list = [...others, release].sort((a, b) => b.number - a.number);
 	set({ releases: { ...state.releases, [key]: list } });
+}
+
+/** @param {hks.RunStatus} status */
+export const isOver = (status) => status !== 'pending' && status !== 'running';
+
+/** Newest first; what has ended does not begin again. @param {hks.Build} build */
+export function putBuild(build) {
+	const builds = state.builds || [];
+	const known = builds.find((other) => other.id === build.id);
+	if (known && isOver(known.status) && !isOver(build.status)) return;
+	set({ builds: [...builds.filter((other) => other !== known), build].sort((a, b) => b.id - a.id) });
 }
 
 /** @param {hks.Activity} activity */

@@ -31,6 +31,7 @@ type Config struct {
 	Password string  // sets up an owner at once
 	Speed    float64 // how much faster than life things happen; default 1
 	Seed     bool    // begin with a few apps
+	Builds   bool    // begin with a few builds; needs Seed
 	Log      *slog.Logger
 	UI       http.Handler // default: none
 }
@@ -46,6 +47,7 @@ type Double struct {
 	store  *store.Store
 	builds *build.Manager
 	world  *world
+	log    *slog.Logger
 	remove string
 }
 
@@ -63,7 +65,7 @@ func Start(ctx context.Context, cfg Config) (*Double, error) {
 	if cfg.UI == nil {
 		cfg.UI = http.NotFoundHandler()
 	}
-	d := &Double{}
+	d := &Double{log: cfg.Log}
 	if cfg.Root == "" {
 		root, err := os.MkdirTemp("", "hks")
 		if err != nil {
@@ -94,7 +96,7 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	journal := api.NewJournal(d.store, hub, cfg.Log)
 	d.world = newWorld(cfg.Speed, hub.Publish, journal.Record)
 	d.builds, err = build.New(build.Config{
-		Store: d.store, Builder: instantBuilder{}, Deployer: apps{d.world}, Bases: noBases{}, Dir: settings.Paths().State("builds"),
+		Store: d.store, Builder: newBuilder(d.world), Deployer: apps{d.world}, Bases: noBases{}, Dir: settings.Paths().State("builds"),
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -119,6 +121,9 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	d.URL, d.Fingerprint, d.Socket = d.server.URL(), d.server.Fingerprint(), settings.Paths().AgentSocket()
 	if cfg.Seed {
 		d.world.seed()
+	}
+	if cfg.Seed && cfg.Builds {
+		d.world.jobs.Go(d.pastBuilds)
 	}
 	info, err := d.local(ctx, http.MethodGet, "/api/info", nil)
 	if err != nil || info["setUp"] == true {

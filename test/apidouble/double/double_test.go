@@ -114,6 +114,25 @@ func TestComponentsThroughTheDouble(t *testing.T) {
 	}
 }
 
+func TestBuildsThroughTheDouble(t *testing.T) {
+	v := visit(t, Config{Password: "a horse in the rain", Speed: 100, Seed: true, Builds: true})
+	v.do("POST", "/api/login", `{"password":"a horse in the rain"}`, http.StatusNoContent)
+	v.until("/api/builds?app=guide", `"status":"running"`)
+	v.until("/api/apps/notes/staging", `"release":1`)
+	for path, want := range map[string]string{
+		"/api/builds/1": `"status":"succeeded"`, "/api/builds/2": `"status":"failed"`,
+		"/api/builds/1/log?follow=true": `"text":"compiled 48 modules"`, "/api/builds/2/log?follow=true": `"kind":"cached","step":"[1/6] FROM node:24"`,
+	} {
+		if got := v.do("GET", path, "", http.StatusOK); !strings.Contains(got, want) {
+			t.Errorf("%s has no %s:\n%s", path, want, got)
+		}
+	}
+	v.do("POST", "/api/builds/3/cancel", "", http.StatusOK)
+	if log := v.do("GET", "/api/builds/3/log?follow=true", "", http.StatusOK); !strings.Contains(log, `"status":"cancelled"`) {
+		t.Errorf("the log does not tell the end:\n%s", log)
+	}
+}
+
 // until asks again until the answer holds want, or the test's time is over.
 func (v visitor) until(path, want string) {
 	v.t.Helper()

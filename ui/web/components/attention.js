@@ -1,6 +1,6 @@
 import { sentence } from '../format.js';
 import { html } from '../html.js';
-import { appLink } from '../router.js';
+import { appLink, buildLink } from '../router.js';
 import { Fix } from './fix.js';
 import { Icon } from './icon.js';
 
@@ -13,7 +13,7 @@ import { Icon } from './icon.js';
  * @param {import('../store.js').State} state
  * @returns {Matter[]}
  */
-export function matters({ apps, workspace, system }) {
+export function matters({ apps, builds, workspace, system }) {
 	/** @type {Matter[]} */
 	const found = [];
 	for (const part of system?.parts || []) {
@@ -29,6 +29,13 @@ export function matters({ apps, workspace, system }) {
 			title: `${app.name} in ${app.environment} ${app.status === 'pending' ? 'waits' : app.ready > 0 ? 'kept its old release: the new one failed' : 'does not run'}`, message: app.reason, fix: app.fix,
 		});
 	}
+	for (const build of newest(builds || [])) {
+		if (build.status !== 'failed' || gone(build, apps || {}, builds || [])) continue;
+		found.push({
+			key: `build/${build.id}`, tone: 'bad', title: `Build ${build.id} of ${build.app} in ${build.environment} failed`,
+			message: build.failure?.message, fix: build.failure?.fix, link: buildLink(build),
+		});
+	}
 	for (const resource of workspace?.resources || []) {
 		if (resource.limit <= 0 || resource.used / resource.limit < 0.95) continue;
 		const share = Math.round((resource.used / resource.limit) * 100);
@@ -39,6 +46,15 @@ export function matters({ apps, workspace, system }) {
 	}
 	return found.sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
 }
+
+/** The newest build of each app. @param {hks.Build[]} builds newest first */
+const newest = (builds) => builds.filter((build, i) => builds.findIndex((other) => isSame(other, build)) === i);
+
+/** @param {hks.Build} a @param {hks.Build} b */
+const isSame = (a, b) => a.app === b.app && a.environment === b.environment;
+
+/** Whether the app of a build was there once and is deleted. @param {hks.Build} build @param {Record<string, hks.App>} apps @param {hks.Build[]} builds */
+const gone = (build, apps, builds) => !apps[`${build.app}/${build.environment}`] && builds.some((other) => other.release && isSame(other, build));
 
 const shown = 5;
 

@@ -1,6 +1,7 @@
 import { html } from '../html.js';
 import { useStore } from '../store.js';
 import { DeleteDialog, RollbackDialog, ScaleDialog, StopDialog } from './app-dialogs.js';
+import { CancelBuildDialog } from './cancel-build-dialog.js';
 import { DeployDialog } from './deploy-dialog.js';
 import { SetEnvDialog, UnsetEnvDialog } from './env-dialogs.js';
 import { DeleteImageDialog, PruneDialog } from './image-dialogs.js';
@@ -10,7 +11,7 @@ import { PromoteDialog } from './promote-dialog.js';
 /** @type {Record<string, any>} */
 const kinds = {
 	deploy: DeployDialog, scale: ScaleDialog, stop: StopDialog, delete: DeleteDialog, rollback: RollbackDialog, promote: PromoteDialog,
-	pruneImages: PruneDialog, deleteImage: DeleteImageDialog,
+	'cancel-build': CancelBuildDialog, pruneImages: PruneDialog, deleteImage: DeleteImageDialog,
 	'set-env': SetEnvDialog, 'unset-env': UnsetEnvDialog, palette: Palette,
 };
 

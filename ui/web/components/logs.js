@@ -1,10 +1,12 @@
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
+import { useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
 import { commands } from '../commands.js';
-import { absolute, clock } from '../format.js';
+import { absolute, clock, plain } from '../format.js';
 import { html } from '../html.js';
 import { Cli } from './cli.js';
+import { useFollow } from './follow.js';
 import { Icon } from './icon.js';
+import { marked } from './marked.js';
 import { Problem } from './problem.js';
 
 /** @typedef {hks.LogLine & {id: number}} Line */
@@ -14,9 +16,6 @@ const drawn = 1_000;
 const tail = 200;
 const colours = 6;
 const reconnect = 2_000;
-
-/** Terminal colours mean nothing here. @param {string} text */
-const plain = (text) => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '');
 
 /** Logs as they come. @param {{app: hks.App}} props */
 export function Logs({ app }) {
@@ -28,9 +27,7 @@ export function Logs({ app }) {
 	const [component, setComponent] = useState(''); // empty: all
 	const [filter, setFilter] = useState('');
 	const [attempt, setAttempt] = useState(0);
-	const [below, setBelow] = useState(true); // the end is in sight
 	const held = useRef(/** @type {Line[]} */ ([]));
-	const view = useRef(/** @type {HTMLElement | null} */ (null));
 	const newest = useRef(/** @type {Record<string, string>} */ ({})); // time of the last line, by instance
 	const number = useRef(0);
 	const pausedNow = useRef(paused);
@@ -110,17 +107,7 @@ export function Logs({ app }) {
 		const word = filter.toLowerCase();
 		return (word ? lines.filter((line) => line.text.toLowerCase().includes(word)) : lines).slice(-drawn);
 	}, [lines, filter]);
-	useLayoutEffect(() => {
-		if (view.current && below && !paused) view.current.scrollTop = view.current.scrollHeight;
-	}, [shown, below, paused]);
-	const lastTop = useRef(0);
-	const onScroll = () => {
-		const box = view.current;
-		if (!box) return;
-		if (box.scrollHeight - box.scrollTop - box.clientHeight < 40) setBelow(true);
-		else if (box.scrollTop < lastTop.current - 2) setBelow(false); // new lines do not scroll upwards
-		lastTop.current = box.scrollTop;
-	};
+	const { view, onScroll, toEnd } = useFollow(shown, paused);
 
 	const several = useMemo(() => [...new Set(lines.map((line) => line.instance))], [lines]);
 	const components = app.components.map((one) => one.name);
@@ -149,7 +136,7 @@ export function Logs({ app }) {
 				${shown.map((line) => html`<${LogRow} key=${line.id} line=${line} filter=${filter} which=${several.length > 1 ? several.indexOf(line.instance) : -1} component=${componentOf[line.instance] || ''} />`)}
 				${shown.length === 0 && html`<p class="terminal-empty">${filter ? `No line has “${filter}”.` : state === 'connecting' ? 'Asking for the last lines…' : previous ? 'No earlier container has left any lines.' : app.status === 'stopped' ? 'The app is stopped: nothing writes.' : 'No lines yet.'}</p>`}
 			</div>
-			${!below && html`<button type="button" class="button small to-end" onClick=${() => setBelow(true)}>To the newest line</button>`}
+			${toEnd}
 		</div>
 		<${Cli} command=${commands.logs(app, { follow: true, previous, component })} />
 	</section>`;
@@ -170,11 +157,4 @@ function LogRow({ line, filter, which, component }) {
 		${which >= 0 && html`<span class="log-from from-${which % colours}" title=${line.instance}>${component && `${component} `}${line.instance.split('-').at(-1)}</span>`}
 		<span class="log-text">${marked(line.text, filter)}</span>
 	</div>`;
-}
-
-/** @param {string} text @param {string} filter */
-function marked(text, filter) {
-	if (!filter) return text;
-	const at = text.toLowerCase().indexOf(filter.toLowerCase());
-	return at < 0 ? text : html`${text.slice(0, at)}<mark>${text.slice(at, at + filter.length)}</mark>${text.slice(at + filter.length)}`;
 }

@@ -2,16 +2,18 @@ import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from '..
 import { actionsOf } from '../actions.js';
 import { html } from '../html.js';
 import { logOut } from '../session.js';
-import { appLink, navigate } from '../router.js';
+import { appLink, buildLink, navigate } from '../router.js';
 import { closeDialog, get, openDialog } from '../store.js';
 import { Icon } from './icon.js';
 import { Status } from './status.js';
 
 /** @typedef {{id: string, label: string, icon: string, group: string, hint?: string, status?: string, run: () => unknown}} Entry */
 
+const buildsListed = 20;
+
 /** @returns {Entry[]} */
 function entries() {
-	const { apps, path } = get();
+	const { apps, builds, path } = get();
 	/** @type {Entry[]} */
 	const list = [];
 	const here = Object.values(apps || {}).find((app) => path.startsWith(appLink(app)));
@@ -22,6 +24,9 @@ function entries() {
 	list.push({ id: 'deploy', group: 'Do', label: 'Deploy an image', icon: 'plus', hint: 'hks deploy', run: () => openDialog({ kind: 'deploy' }) });
 	for (const app of Object.values(apps || {}).sort((a, b) => a.name.localeCompare(b.name))) {
 		list.push({ id: `app/${app.name}/${app.environment}`, group: 'Apps', label: app.name, hint: app.environment, icon: 'app', status: app.status, run: () => navigate(appLink(app)) });
+	}
+	for (const build of (builds || []).slice(0, buildsListed)) {
+		list.push({ id: buildLink(build), label: `Build ${build.id} of ${build.app}`, hint: build.environment, group: 'Builds', icon: 'terminal', status: build.status, run: () => navigate(buildLink(build)) });
 	}
 	list.push(
 		{ id: 'dashboard', group: 'Go to', label: 'Dashboard', icon: 'arrow', run: () => navigate('/') },

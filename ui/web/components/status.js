@@ -12,3 +12,6 @@ const tones = {
 export function Status({ status, label = status }) {
 	return html`<span class="pill ${tones[status] || 'idle'}"><i class="dot" aria-hidden="true"></i>${label}</span>`;
 }
+
+/** A build that runs is not at its end, as an app is. @param {{status: hks.RunStatus}} props */
+export const BuildStatus = ({ status }) => html`<${Status} status=${status === 'running' ? 'updating' : status} label=${status} />`;

@@ -1,7 +1,8 @@
-import { useEffect, useState } from '../vendor/hooks.js';
+import { useEffect, useMemo, useState } from '../vendor/hooks.js';
 import { actionsOf } from '../actions.js';
 import { api, ApiError } from '../api.js';
 import { ActionButton } from '../components/action-button.js';
+import { Builds } from '../components/builds.js';
 import { ComponentTable } from '../components/component-table.js';
 import { CopyButton } from '../components/copy-button.js';
 import { EnvCard } from '../components/env-card.js';
@@ -27,6 +28,8 @@ export function AppView({ name, environment }) {
 	const key = `${name}/${environment}`;
 	const app = useStore((state) => state.apps?.[key]);
 	const releases = useStore((state) => state.releases[key]);
+	const all = useStore((state) => state.builds);
+	const builds = useMemo(() => all?.filter((build) => build.app === name && build.environment === environment), [all, key]);
 	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
 	const [attempt, setAttempt] = useState(0);
 	useTitle(name);
@@ -59,7 +62,8 @@ export function AppView({ name, environment }) {
 		if (error) {
 			const fix = error.status === 404 ? 'It may have been deleted. The dashboard lists what is there.' : error.fix;
 			return html`<p><a class="back" href="/"><${Icon} name="back" />Dashboard</a></p>
-				<${Problem} message=${error.message} fix=${fix} code=${error.code} retry=${error.status === 404 ? undefined : () => setAttempt(attempt + 1)} />`;
+				<${Problem} message=${error.message} fix=${fix} code=${error.code} retry=${error.status === 404 ? undefined : () => setAttempt(attempt + 1)} />
+				${builds && builds.length > 0 && html`<${Builds} title="Builds" builds=${builds} environment=${environment} />`}`;
 		}
 		return html`<header class="page-head"><h1>${name}</h1></header>`;
 	}
@@ -73,6 +77,7 @@ export function AppView({ name, environment }) {
 		${(app.release > 0 || app.ready > 0) && html`<${UsageCharts} app=${app} />`}
 		${app.components.length > 1 && html`<${ComponentTable} app=${app} />`}
 		<${Instances} app=${app} />
+		${builds && html`<${Builds} title="Builds" builds=${builds} environment=${environment} />`}
 		${releases && html`<${Releases} app=${app} releases=${releases} />`}
 		${releases?.[0] && html`<${EnvCard} app=${app} release=${releases[0]} />`}
 		<${Logs} app=${app} />`;

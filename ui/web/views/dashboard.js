@@ -2,6 +2,7 @@ import { useMemo } from '../vendor/hooks.js';
 import { ActivityList } from '../components/activity.js';
 import { AppTable } from '../components/app-table.js';
 import { Attention, matters } from '../components/attention.js';
+import { Builds } from '../components/builds.js';
 import { EmptyApps } from '../components/empty-apps.js';
 import { Icon } from '../components/icon.js';
 import { Problem } from '../components/problem.js';
@@ -10,7 +11,7 @@ import { WorkspaceCard } from '../components/workspace-card.js';
 import { count } from '../format.js';
 import { html } from '../html.js';
 import { refresh } from '../live.js';
-import { openDialog, useStore } from '../store.js';
+import { isOver, openDialog, useStore } from '../store.js';
 import { useTitle } from '../title.js';
 
 const recent = 12;
@@ -18,12 +19,14 @@ const recent = 12;
 /** The first screen: what needs action, then everything else. */
 export function DashboardView() {
 	const apps = useStore((state) => state.apps);
+	const builds = useStore((state) => state.builds);
 	const workspace = useStore((state) => state.workspace);
 	const system = useStore((state) => state.system);
 	const activity = useStore((state) => state.activity);
 	const problem = useStore((state) => state.problem);
 	const list = useMemo(() => Object.values(apps || {}), [apps]);
-	const found = useMemo(() => matters(/** @type {any} */ ({ apps, workspace, system })), [apps, workspace, system]);
+	const found = useMemo(() => matters(/** @type {any} */ ({ apps, builds, workspace, system })), [apps, builds, workspace, system]);
+	const building = useMemo(() => (builds || []).filter((build) => !isOver(build.status)), [builds]);
 	const unhealthy = system?.parts.some((part) => !part.healthy);
 	useTitle(found.length > 0 ? `(${found.length}) Dashboard` : 'Dashboard');
 
@@ -39,6 +42,7 @@ export function DashboardView() {
 			<header class="card-head"><h2 id="apps-title">Apps</h2></header>
 			${list.length === 0 ? html`<${EmptyApps} />` : html`<${AppTable} apps=${list} />`}
 		</section>`}
+		${building.length > 0 && html`<${Builds} title="Builds under way" builds=${building} />`}
 		<div class="columns">
 			${activity && html`<section class="card" aria-labelledby="activity-title">
 				<header class="card-head"><h2 id="activity-title">Recent activity</h2></header>
