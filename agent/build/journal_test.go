@@ -86,6 +86,7 @@ func TestALogOfABuildUnderWay(t *testing.T) {
 		t.Errorf("without following: %q", kinds)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for line, err := range b.m.Logs(ctx, 1, true) {
 		if err != nil {
 			t.Fatal(err)
