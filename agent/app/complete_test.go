@@ -95,11 +95,11 @@ func TestComplete(t *testing.T) {
 
 func TestPromoted(t *testing.T) {
 	source := agent.Spec{Env: map[string]string{"KEY": "staging"}, Components: []agent.Component{
-		{Name: "api", Image: "api:2", Port: 8080, Path: "/", Host: "api.staging", CPU: "2"}, {Name: "new", Image: "new:1", Host: "new.staging"}}}
+		{Name: "api", Image: "api:2", Port: 8080, Path: "/", Host: "api.staging", CPU: "2", Env: map[string]string{"LEVEL": "debug", "MODE": "fast"}}, {Name: "new", Image: "new:1", Host: "new.staging"}}}
 	before := agent.Spec{Env: map[string]string{"KEY": "production"}, Components: []agent.Component{
-		{Name: "api", Image: "api:1", Port: 80, Path: "/", Host: "api.example.com", CPU: "1"}, {Name: "old", Image: "old:1"}}}
+		{Name: "api", Image: "api:1", Port: 80, Path: "/", Host: "api.example.com", CPU: "1", Env: map[string]string{"LEVEL": "warn"}}, {Name: "old", Image: "old:1"}}}
 	want := agent.Spec{Env: before.Env, Components: []agent.Component{
-		{Name: "api", Image: "api:2", Port: 8080, Path: "/", Host: "api.example.com", CPU: "2"}, {Name: "new", Image: "new:1"}}}
+		{Name: "api", Image: "api:2", Port: 8080, Path: "/", Host: "api.example.com", CPU: "1", Env: map[string]string{"LEVEL": "warn", "MODE": "fast"}}, {Name: "new", Image: "new:1"}}}
 	if got := promoted(source, before); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -20,7 +20,7 @@ import (
 
 const (
 	maxLog     = 16 << 20 // bytes of one build's log; what comes later is not kept
-	maxLogLine = 64 << 10 // bytes of one line as it is kept
+	maxLogRead = 64 << 10 // bytes at a time
 )
 
 // journal is the log of one build: JSON lines in a file, which whoever follows
@@ -53,9 +53,17 @@ func (m *Manager) log(id int64) *journal {
 // note adds words of hks's own.
 func (j *journal) note(text string) { j.add(agent.BuildLine{Kind: "note", Text: text}) }
 
+// ending is how a build ended, in words.
+func ending(status agent.RunStatus) string {
+	if status == agent.RunCancelled {
+		return "was cancelled"
+	}
+	return "has " + string(status)
+}
+
 // end adds the last line.
 func (j *journal) end(b agent.Build) {
-	text := "the build has " + string(b.Status)
+	text := "the build " + ending(b.Status)
 	if b.Failure != nil {
 		text = b.Failure.Message
 	}
@@ -96,18 +104,35 @@ func (j *journal) write(data []byte, last bool) error {
 		}
 		data = append(note, '\n')
 	}
-	file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	n, err := file.Write(data)
 	if j.size < 0 {
-		if info, failed := file.Stat(); failed == nil {
-			j.size = info.Size() - int64(n)
+		if j.size, err = length(file); err != nil {
+			return errors.Join(err, file.Close())
+		}
+		if j.size > 0 && !endsLine(file, j.size) {
+			data = append([]byte{'\n'}, data...) // a crash cut the last line
 		}
 	}
+	n, err := file.Write(data)
 	j.size += int64(n)
 	return errors.Join(err, file.Close())
+}
+
+func length(file *os.File) (int64, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return -1, err
+	}
+	return info.Size(), nil
+}
+
+func endsLine(file *os.File, size int64) bool {
+	last := make([]byte, 1)
+	_, err := file.ReadAt(last, size-1)
+	return err == nil && last[0] == '\n'
 }
 
 // waits returns what is closed at the next line, nil when there is none to come.
@@ -170,7 +195,7 @@ func (l *lines) read(yield func(agent.BuildLine, error) bool) (last bool, err er
 	if _, err := file.Seek(l.at, io.SeekStart); err != nil {
 		return false, fmt.Errorf("reading a build's log: %w", err)
 	}
-	in := bufio.NewReaderSize(file, maxLogLine)
+	in := bufio.NewReaderSize(file, maxLogRead)
 	for {
 		data, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {

@@ -53,15 +53,8 @@ type Manager struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	running map[int64]context.CancelCauseFunc
-	last    map[target]chan struct{} // by app: closed when its newest build has ended
+	newest  map[string]chan struct{} // by app: closed when its newest build has ended
 	logs    map[int64]*journal
-}
-
-// target is what a build is for. Builds for one target follow each other, so
-// that what was sent last is what serves in the end.
-type target struct {
-	app string
-	env agent.Environment
 }
 
 // errCancelled is why a build that its owner cancelled ends.
@@ -89,7 +82,7 @@ func New(cfg Config) (*Manager, error) {
 	}
 	return &Manager{
 		cfg: cfg, work: make(chan struct{}, atATime),
-		running: map[int64]context.CancelCauseFunc{}, last: map[target]chan struct{}{}, logs: map[int64]*journal{},
+		running: map[int64]context.CancelCauseFunc{}, newest: map[string]chan struct{}{}, logs: map[int64]*journal{},
 	}, nil
 }
 
@@ -123,12 +116,12 @@ func (m *Manager) Start(ctx context.Context) error {
 // Stop interrupts the builds; the next Start takes them up again.
 func (m *Manager) Stop(ctx context.Context) error {
 	m.mu.Lock()
-	stop := m.stop
-	m.mu.Unlock()
-	if stop == nil {
+	if m.stop == nil {
+		m.mu.Unlock()
 		return nil
 	}
-	stop()
+	m.stop() // with the lock: no build begins after it
+	m.mu.Unlock()
 	ended := make(chan struct{})
 	go func() { defer close(ended); m.ended.Wait() }()
 	select {
@@ -211,7 +204,7 @@ func (m *Manager) Cancel(ctx context.Context, id int64, by string) (agent.Build,
 		return agent.Build{}, err
 	}
 	if b.Status.Done() {
-		return agent.Build{}, agent.Errorf(agent.CodeConflict, "", "build %d has %s already", id, b.Status)
+		return agent.Build{}, agent.Errorf(agent.CodeConflict, "", "build %d %s already", id, ending(b.Status))
 	}
 	m.mu.Lock()
 	cancel := m.running[id]
@@ -267,7 +260,8 @@ func (m *Manager) Building() bool {
 	return len(m.running) > 0
 }
 
-// begin has a goroutine of its own wait for its turn and build.
+// begin has a goroutine of its own wait for its turn and build. Builds of one
+// app come one after the other, so that the newest source is released last.
 func (m *Manager) begin(b agent.Build) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -276,26 +270,20 @@ func (m *Manager) begin(b agent.Build) {
 	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	m.running[b.ID] = cancel
-	t, ended := target{b.App, b.Environment}, make(chan struct{})
-	before := m.last[t] // nil: none
-	m.last[t] = ended
+	before, ended := m.newest[b.App], make(chan struct{})
+	m.newest[b.App] = ended
 	m.ended.Go(func() {
 		defer func() {
 			cancel(nil)
-			close(ended)
 			m.mu.Lock()
+			defer m.mu.Unlock()
 			delete(m.running, b.ID)
-			if m.last[t] == ended {
-				delete(m.last, t)
+			if close(ended); m.newest[b.App] == ended {
+				delete(m.newest, b.App)
 			}
-			m.mu.Unlock()
 		}()
 		if before != nil {
-			select {
-			case <-before:
-			case <-ctx.Done():
-				return
-			}
+			<-before // also when cancelled: the next one waits for both
 		}
 		select {
 		case m.work <- struct{}{}:
@@ -364,10 +352,15 @@ func (m *Manager) finish(ctx context.Context, b agent.Build, status agent.RunSta
 	case failure != nil:
 		m.tell(ctx, b, "error", fmt.Sprintf("build %d failed: %s", b.ID, failure.Message))
 	default:
-		m.tell(ctx, b, "info", fmt.Sprintf("build %d %s", b.ID, status))
+		m.tell(ctx, b, "info", fmt.Sprintf("build %d %s", b.ID, ending(status)))
 	}
 	m.publish(done)
 	m.log(b.ID).end(done)
+	m.mu.Lock()
+	for _, id := range gone {
+		delete(m.logs, id)
+	}
+	m.mu.Unlock()
 	for _, folder := range m.folders(gone) {
 		if err := os.RemoveAll(folder); err != nil {
 			m.cfg.Log.Warn("a source that is no longer needed stays", "folder", folder, "err", err)

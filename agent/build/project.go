@@ -58,25 +58,27 @@ type plan struct {
 // planOf finds out how to build a component. Root is the source.
 func planOf(source string, c manifest.Component, options Options) (plan, error) {
 	p := plan{folder: filepath.Join(source, filepath.FromSlash(c.Build.Folder))}
-	root, err := os.OpenRoot(p.folder)
+	found, err := detectedIn(source, c.Build)
 	if err != nil {
-		return plan{}, fmt.Errorf("opening the folder of %s: %w", c.Name, err)
-	}
-	defer func() { _ = root.Close() }()
-	found, err := manifest.Detect(root.FS())
-	given := c.Build.Template != "" && c.Build.Template != manifest.Template(Dockerfile)
-	if err != nil && c.Build.Dockerfile == "" && !given {
 		return plan{}, err
 	}
-	if c.Build.Dockerfile != "" || !given && Template(found.Template) == Dockerfile {
+	if Template(found.Template) == Dockerfile {
 		p.file = c.Build.Dockerfile
 		if p.file == "" {
 			p.file = found.Dockerfile
 		}
+		if p.file == "" {
+			return plan{}, agent.Errorf(agent.CodeInvalid, "name it: dockerfile: PATH, or leave the template out", "there is no Dockerfile in the folder %q", c.Build.Folder)
+		}
 		p.from = path.Join(c.Build.Folder, p.file)
-		p.test = found.TestTarget
+		if p.file == found.Dockerfile { // another one has stages of its own
+			p.test = found.TestTarget
+		}
 		if c.Test != nil && c.Test.Target != "" {
 			p.test = c.Test.Target
+		}
+		if c.Test != nil && len(c.Test.Command) > 0 {
+			p.warnings = append(p.warnings, "the test command is not run: a Dockerfile runs tests in a stage of its own, test: {target: test}")
 		}
 		return p, nil
 	}
@@ -85,11 +87,33 @@ func planOf(source string, c manifest.Component, options Options) (plan, error) 
 		return plan{}, err
 	}
 	p.dockerfile, p.ignore, p.warnings = recipe.Dockerfile, recipe.Ignore, recipe.Warnings
-	p.from = string(sourceOf(c, found).Template)
+	p.from = string(found.Template)
 	if recipe.Test {
 		p.test = StageTest
 	}
 	return p, nil
+}
+
+// detectedIn is what is in the folder of a build: as the file says where it
+// does, else what is found.
+func detectedIn(source string, b *manifest.Build) (manifest.Detection, error) {
+	root, err := os.OpenRoot(source)
+	if err != nil {
+		return manifest.Detection{}, fmt.Errorf("opening a source: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	folder, err := root.OpenRoot(filepath.FromSlash(b.Folder)) // no link leads out of the source
+	if err != nil {
+		return manifest.Detection{}, agent.Errorf(agent.CodeInvalid, "correct the path", "the folder %q can't be opened: %w", b.Folder, err)
+	}
+	defer func() { _ = folder.Close() }()
+	switch {
+	case b.Template != "":
+		return manifest.DetectAs(folder.FS(), b.Template)
+	case b.Dockerfile != "":
+		return manifest.DetectAs(folder.FS(), manifest.TemplateDockerfile)
+	}
+	return manifest.Detect(folder.FS())
 }
 
 // sourceOf puts what was found, and what the file says, in the terms of a
@@ -100,13 +124,10 @@ func sourceOf(c manifest.Component, found manifest.Detection) Source {
 		Output: found.Output, GoMain: found.GoMain, PythonEntry: found.PythonEntry, Requirements: found.Requirements,
 		StartCommand: found.StartCommand, TestCommand: found.TestCommand, Port: c.Port,
 	}
-	if c.Build.Template != "" {
-		s.Template = Template(c.Build.Template)
-	}
 	if c.Test != nil && len(c.Test.Command) > 0 {
 		s.TestCommand = c.Test.Command
 	}
-	s.Args = slices.Sorted(maps.Keys(c.Build.Args)) // always in one order, for the cache
+	s.Args = slices.Sorted(maps.Keys(c.Build.Args)) // always the same Dockerfile, for the cache
 	return s
 }
 

@@ -17,11 +17,13 @@ import (
 	"hks.dev/hks/agent"
 )
 
-// maxName bounds a path, and with it the folders that one entry may make.
-const maxName = 1024
-
 // gzipMagic begins a compressed archive (RFC 1952).
 var gzipMagic = []byte{0x1f, 0x8b}
+
+const (
+	maxName    = 1024    // bytes of an entry's name: each of its folders is made
+	maxTrailer = 1 << 20 // bytes after the archive's end: padding, and gzip's checksum
+)
 
 // unpack writes an archive into a new folder. The archive is hostile: nothing
 // of it is written outside of the folder, and only files, folders and links
@@ -44,7 +46,7 @@ func unpack(folder string, archive io.Reader, limits Limits) error {
 		}
 		in = unzipped
 	}
-	u := unpacking{root: root, limits: limits}
+	u := unpacking{root: root, limits: limits, folders: map[string]bool{}}
 	for files := tar.NewReader(in); ; {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) {
@@ -56,6 +58,10 @@ func unpack(folder string, archive io.Reader, limits Limits) error {
 		if err := u.take(header, files); err != nil {
 			return err
 		}
+	}
+	// The checksum comes after the end.
+	if _, err := io.CopyN(io.Discard, in, maxTrailer); err != nil && !errors.Is(err, io.EOF) {
+		return broken(err)
 	}
 	if u.files == 0 {
 		return agent.Errorf(agent.CodeInvalid, "run it in the folder of the project", "the source is empty")
@@ -72,23 +78,34 @@ type unpacking struct {
 	limits Limits
 	files  int
 	bytes  int64
+
+	folders map[string]bool // that were made
 }
 
 // take writes one entry.
 func (u *unpacking) take(header *tar.Header, content io.Reader) error {
+	if header.Typeflag == tar.TypeXGlobalHeader {
+		return nil // of git archive: a comment, nothing to write
+	}
 	name := path.Clean(strings.TrimSuffix(header.Name, "/"))
-	if name == "." || header.Typeflag == tar.TypeXGlobalHeader {
+	if name == "." {
 		return nil
 	}
-	if !fs.ValidPath(name) || len(name) > maxName {
-		return agent.Errorf(agent.CodeInvalid, "pack the project's own folder", "the source has an entry outside of it, or with too long a name: %.200q", header.Name)
+	if len(name) > maxName {
+		return agent.Errorf(agent.CodeInvalid, "leave it out in a .dockerignore", "%.200q... has a name of more than %d bytes", name, maxName)
+	}
+	if !fs.ValidPath(name) {
+		return agent.Errorf(agent.CodeInvalid, "pack the project's own folder", "the source has an entry outside of it: %.200q", header.Name)
 	}
 	u.files++
 	u.bytes += max(header.Size, 0)
-	if u.files > u.limits.Files || u.bytes > u.limits.Bytes {
+	for dir := path.Dir(name); dir != "." && !u.folders[dir]; dir = path.Dir(dir) {
+		u.folders[dir] = true
+	}
+	if u.files > u.limits.Files || len(u.folders) > u.limits.Files || u.bytes > u.limits.Bytes {
 		return &agent.Error{
 			Code:    agent.CodeTooLarge,
-			Message: fmt.Sprintf("the source is larger than %d MiB or has more than %d files", u.limits.Bytes>>20, u.limits.Files),
+			Message: fmt.Sprintf("the source is larger than %d MiB or has more than %d files or folders", u.limits.Bytes>>20, u.limits.Files),
 			Fix:     "leave out what the build does not need in a .dockerignore",
 			Details: map[string]any{"limitBytes": u.limits.Bytes, "limitFiles": u.limits.Files},
 		}
@@ -117,6 +134,7 @@ func (u *unpacking) file(name string, header *tar.Header, content io.Reader) err
 		return writing(name, err)
 	}
 	_, err = io.Copy(file, content)
+	err = errors.Join(err, file.Chmod(mode)) // the steps run as other users, whatever the umask
 	if err := errors.Join(err, file.Close()); err != nil {
 		return writing(name, err)
 	}

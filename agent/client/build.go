@@ -78,11 +78,14 @@ func writeBuild(form *multipart.Writer, request agent.BuildRequest, source io.Re
 	return form.Close()
 }
 
-// Builds lists builds, newest first: of one app where it is named, else all.
+// Builds lists builds, newest first: of one app or environment where it is
+// named, else all.
 func (c *Client) Builds(ctx context.Context, app string, env agent.Environment) ([]agent.Build, error) {
 	query := url.Values{}
 	if app != "" {
 		query.Set("app", app)
+	}
+	if env != "" {
 		query.Set("environment", string(env))
 	}
 	var builds []agent.Build

@@ -78,6 +78,28 @@ func Detect(fsys fs.FS) (Detection, error) {
 	return *d, nil
 }
 
+// DetectAs tells what a template finds in a folder, whatever else is in it;
+// only the template where it finds nothing. Its error is that of Detect for a
+// damaged file.
+func DetectAs(fsys fs.FS, template Template) (Detection, error) {
+	detectors := map[Template]func(folder) (*Detection, error){
+		TemplateDockerfile: detectDockerfile, TemplateNode: detectNode, TemplateReact: detectNode,
+		TemplateGo: detectGo, TemplatePython: detectPython, TemplateStatic: detectStatic,
+	}
+	var d *Detection
+	if detector := detectors[template]; detector != nil {
+		var err error
+		if d, err = detector(folder{fsys}); err != nil {
+			return Detection{}, err
+		}
+	}
+	if d == nil {
+		d = &Detection{}
+	}
+	d.Template = template
+	return *d, nil
+}
+
 // detect is Detect with nil for nothing.
 func detect(f folder) (*Detection, error) {
 	for _, detector := range detectors {

@@ -175,7 +175,7 @@ func (s *Store) FinishBuild(ctx context.Context, id int64, status agent.RunStatu
 		if finished = n > 0; err != nil {
 			return err
 		}
-		gone, err = pruneBuilds(ctx, tx)
+		gone, err = pruneBuilds(ctx, tx, id)
 		return err
 	})
 	return finished, gone, err
@@ -194,9 +194,11 @@ func endBuild(ctx context.Context, tx *sql.Tx, id int64, release int, now int64)
 	return nil
 }
 
-func pruneBuilds(ctx context.Context, tx *sql.Tx) ([]int64, error) {
-	rows, err := tx.QueryContext(ctx, `DELETE FROM build WHERE status NOT IN ('pending', 'running')
-		AND id <= (SELECT max(id) FROM build) - ? RETURNING id`, KeptBuilds)
+// pruneBuilds lets go of the oldest builds, but for the one that ends now: its
+// end is still to be told.
+func pruneBuilds(ctx context.Context, tx *sql.Tx, ends int64) ([]int64, error) {
+	rows, err := tx.QueryContext(ctx, `DELETE FROM build WHERE status NOT IN ('pending', 'running') AND id != ?
+		AND id <= (SELECT max(id) FROM build) - ? RETURNING id`, ends, KeptBuilds)
 	if err != nil {
 		return nil, fmt.Errorf("letting go of old builds: %w", err)
 	}

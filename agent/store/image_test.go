@@ -10,7 +10,7 @@ import (
 func TestImageUsesAreOfEveryKeptRelease(t *testing.T) {
 	s := openAppStore(t)
 	addRelease(t, s, newRelease("web:1", nil), nil)
-	if err := s.PinRelease(t.Context(), "web", agent.Staging, 1, "registry.hks.internal/web@sha256:aa", "sha256:aa"); err != nil {
+	if err := s.PinImage(t.Context(), "web", agent.Staging, 1, agent.DefaultComponent, Image{Pull: "registry.hks.internal/web@sha256:aa", Digest: "sha256:aa"}); err != nil {
 		t.Fatal(err)
 	}
 	finishRelease(t, s, 1, nil)

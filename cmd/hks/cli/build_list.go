@@ -21,11 +21,15 @@ func newBuildListCommand(s *session) *cobra.Command {
 		ValidArgsFunction: s.completeApp(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var ref appRef
-			if len(args) > 0 {
-				var err error
-				if ref, err = parseRef(args[0], environment); err != nil {
-					return err
-				}
+			var err error
+			switch {
+			case len(args) > 0:
+				ref, err = parseRef(args[0], environment)
+			case environment != "":
+				ref.env, err = agent.ParseEnvironment(environment)
+			}
+			if err != nil {
+				return asUsage(err)
 			}
 			return s.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				builds, err := c.Builds(ctx, ref.name, ref.env)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -14,10 +16,15 @@ func newEnvSetCommand(s *session) *cobra.Command {
 others on this machine while the command runs; give a secret with hks secret set.`,
 		Example: `  hks env set web GREETING=hello LOG_LEVEL=debug
   hks env set web/production --file .env`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              takes("APP", "[KEY=VALUE]..."),
 		ValidArgsFunction: s.completeApp(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.app, env.pairs = args[0], args[1:]
+			for _, pair := range env.pairs {
+				if !strings.Contains(pair, "=") {
+					return usagef("write it as KEY=VALUE", "%s has no value", fit(pair, 40))
+				}
+			}
 			given, err := env.read()
 			if err != nil {
 				return err

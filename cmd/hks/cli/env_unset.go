@@ -10,7 +10,7 @@ func newEnvUnsetCommand(s *session) *cobra.Command {
 		Use:               "unset APP KEY...",
 		Short:             "Take environment variables or secrets away, as a new release",
 		Example:           "  hks env unset web GREETING",
-		Args:              cobra.MinimumNArgs(2),
+		Args:              takes("APP", "KEY..."),
 		ValidArgsFunction: s.completeApp(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.app = args[0]

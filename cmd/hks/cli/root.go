@@ -81,7 +81,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 }
 
 // takes checks the number of arguments against their names; one in brackets
-// may be left out.
+// may be left out, and the last may come more often where it ends in dots.
 func takes(names ...string) cobra.PositionalArgs {
 	required := 0
 	for _, name := range names {
@@ -89,12 +89,13 @@ func takes(names ...string) cobra.PositionalArgs {
 			required++
 		}
 	}
+	many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
 	return func(cmd *cobra.Command, args []string) error {
 		fix := fmt.Sprintf("write it as: %s\nsee %s --help", strings.TrimSpace(cmd.UseLine()), cmd.CommandPath())
 		switch {
 		case len(args) < required:
-			return usagef(fix, "%s is missing", names[len(args)])
-		case len(args) > len(names):
+			return usagef(fix, "%s is missing", strings.TrimSuffix(names[len(args)], "..."))
+		case len(args) > len(names) && !many:
 			return usagef(fix, "%q is one argument too many", args[len(names)])
 		}
 		return nil

@@ -46,22 +46,29 @@ func openSource(folder string) (*source, error) {
 	return s, nil
 }
 
-// folders are those that are built; the others need not be sent.
-func (s *source) folders(env agent.Environment) ([]string, error) {
+// folders are those that are built; the others need not be sent. recipes are
+// the Dockerfiles that the project's file names: they are sent even where a
+// .dockerignore leaves them out.
+func (s *source) folders(env agent.Environment) (folders, recipes []string, err error) {
 	if s.project == nil {
-		return []string{"."}, nil
+		return []string{"."}, nil, nil
 	}
 	components, err := s.project.Components(env)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var folders []string
 	for _, c := range components {
-		if c.Build != nil && !slices.Contains(folders, c.Build.Folder) {
+		if c.Build == nil {
+			continue
+		}
+		if !slices.Contains(folders, c.Build.Folder) {
 			folders = append(folders, c.Build.Folder)
 		}
+		if c.Build.Dockerfile != "" {
+			recipes = append(recipes, path.Join(c.Build.Folder, c.Build.Dockerfile))
+		}
 	}
-	return folders, nil
+	return folders, recipes, nil
 }
 
 // recipes are the Dockerfiles that the file names: they are sent even where
@@ -85,7 +92,7 @@ func (s *source) recipes(env agent.Environment) []string {
 
 // pack writes the source as a compressed tar archive.
 func (s *source) pack(env agent.Environment, out io.Writer) error {
-	folders, err := s.folders(env)
+	folders, recipes, err := s.folders(env)
 	if err != nil {
 		return err
 	}
@@ -95,7 +102,10 @@ func (s *source) pack(env agent.Environment, out io.Writer) error {
 	}
 	p := packing{root: s.root, out: tar.NewWriter(zipped), packed: map[string]bool{}}
 	if s.project != nil {
-		if err := p.add(manifest.FileName); err != nil {
+		recipes = append(recipes, manifest.FileName)
+	}
+	for _, name := range recipes {
+		if err := p.add(name); err != nil {
 			return err
 		}
 	}
@@ -169,9 +179,10 @@ func (p *packing) ignored(folder string) (*patternmatcher.PatternMatcher, error)
 	file, err := p.root.Open(path.Join(folder, ".dockerignore"))
 	if err == nil {
 		defer func() { _ = file.Close() }() // only read from
-		if patterns, err = ignorefile.ReadAll(file); err != nil {
-			return nil, usagef("correct it", "%s can't be read: %w", path.Join(folder, ".dockerignore"), err)
-		}
+		patterns, err = ignorefile.ReadAll(file)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("correct it", "%s can't be read: %w", path.Join(folder, ".dockerignore"), err)
 	}
 	matcher, err := patternmatcher.New(patterns)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 
 // builder makes images out of nothing, but goes through the recipe: each
 // instruction is a step. Of what a RUN says, echo logs, sleep takes its time
-// in seconds, and exit fails.
+// in seconds, and exit fails. An app whose name has slow in it takes until it is
+// cancelled, one with broken fails.
 type builder struct {
 	*world
 
@@ -28,6 +29,15 @@ type builder struct {
 func newBuilder(w *world) *builder { return &builder{world: w, done: map[string]bool{}} }
 
 func (b *builder) Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error) {
+	switch { // whatever the recipe says
+	case strings.Contains(job.Key, "slow"):
+		<-ctx.Done()
+		return buildkit.Result{}, ctx.Err()
+	case strings.Contains(job.Key, "broken"):
+		on(buildkit.Event{Kind: buildkit.StepLog, Step: 1, Name: "[1/1] FROM nothing", Text: "npm error: no lock file"})
+		on(buildkit.Event{Kind: buildkit.StepFailed, Step: 1, Name: "[1/1] FROM nothing", Text: "exit code 1"})
+		return buildkit.Result{}, agent.Errorf(agent.CodeBuildFailed, "see the lines above", "[1/1] FROM nothing: exit code 1")
+	}
 	recipe := job.Dockerfile
 	if recipe == nil {
 		var err error

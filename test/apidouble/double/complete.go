@@ -70,6 +70,9 @@ func change(spec *agent.Spec, given agent.Component) error {
 	} {
 		*field.to = cmp.Or(*field.from, *field.to)
 	}
+	if given.Command != nil {
+		is.Command = given.Command
+	}
 	return nil
 }
 

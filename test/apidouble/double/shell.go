@@ -1,6 +1,7 @@
 package double
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,16 +26,17 @@ func (w shells) Find(_ context.Context, name string, env agent.Environment, quer
 	if err != nil {
 		return agent.InstanceTarget{}, err
 	}
-	if a.app.Ready == 0 {
+	component := cmp.Or(query.Component, a.serving().Spec.Main().Name)
+	if _, ok := a.serving().Spec.Component(component); !ok {
+		return agent.InstanceTarget{}, notFound("component " + component)
+	}
+	if a.ready[component] == 0 {
 		return agent.InstanceTarget{}, agent.Errorf(agent.CodeConflict, "hks app start "+name,
 			"no instance of %s is ready: the app is %s", keyOf(name, env), a.app.Status)
 	}
-	target := agent.InstanceTarget{Instance: a.instance(agent.DefaultComponent, 0), Component: agent.DefaultComponent, Container: "app", Port: query.Port}
+	target := agent.InstanceTarget{Instance: a.instance(component, 0), Component: component, Container: "app", Port: query.Port}
 	if target.Port == 0 {
 		target.Port = echoPort
-	}
-	if query.Component != "" && query.Component != target.Component {
-		return target, notFound("component " + query.Component)
 	}
 	if query.Instance != "" && query.Instance != target.Instance {
 		return target, notFound("instance " + query.Instance)
