@@ -36,9 +36,9 @@ prepare: ## Install the Debian packages that are needed.
 
 k3s: bin/k3s ## Provide the engine: HKS_K3S_BINARY, the verified release, or the stand-in.
 
-images: ## Make hks's own base images into bin/images, cached by content.
+images: build ## Make hks's own base images into bin/images, cached by content.
 	@scripts/prepare.sh packaging/images/apt-packages
-	@cd packaging/images && go run ./build --out $(CURDIR)/bin/images --cache $(CACHE)/images
+	@cd packaging/images && go run ./build --out $(CURDIR)/bin/images --cache $(CACHE)/images --buildkitd $(CURDIR)/bin/hks-buildkitd
 
 samples: images ## Build, test and run an application of each kind with the base images.
 	@HKS_IMAGES=$(CACHE)/images/layouts go test -count=1 -v -timeout 40m ./test/samples
