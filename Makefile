@@ -81,10 +81,10 @@ builder: build bin/sandbox
 	@go test -c -o bin/buildkit.test ./agent/buildkit
 	@HKS_TEST_BUILDKITD=$(CURDIR)/bin/hks-buildkitd $(SANDBOX) bin/buildkit.test -test.run Real -test.timeout 10m
 
-bench: build k3s bin/sandbox
+bench: build k3s images bin/sandbox
 	@go test -c -o bin/bench.test ./test/bench
 	@cd test/bench && HKS_BIN=$(CURDIR)/bin \
-		../../$(SANDBOX) ../../bin/bench.test -test.run '^$$' -test.bench . -test.timeout 30m
+		../../$(SANDBOX) ../../bin/bench.test -test.run '^$$' -test.bench . -test.benchtime 1x -test.timeout 30m
 
 conformance: ## Run the OCI distribution suite against the image registry.
 	@HKS_CONFORMANCE=1 go test -count=1 -v ./test/conformance
