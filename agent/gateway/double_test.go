@@ -90,6 +90,12 @@ func (d *apiDouble) forbid(resource string) {
 	d.forbidden[resource] = true
 }
 
+func (d *apiDouble) allow(resource string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.forbidden, resource)
+}
+
 // apply creates or updates objects.
 func (d *apiDouble) apply(objects ...metav1.Object) {
 	for _, object := range objects {

@@ -820,6 +820,18 @@ func TestForbiddenSecretsAndClassesAreDoneWithout(t *testing.T) {
 	}
 }
 
+// TestA96RightsThatAreNotReadYet: an API server that has just started refuses
+// what it will allow in a moment.
+func TestA96RightsThatAreNotReadYet(t *testing.T) {
+	r := newRig(t)
+	r.api.forbid("endpointslices")
+	r.app("web", backend(t, "web"))
+	r.start()
+	eventually(t, "the refusal", func() bool { return r.g.api.status().State == apiConnected })
+	r.api.allow("endpointslices")
+	r.endpoints("web", 1)
+}
+
 func TestMetricsKeepToKnownRoutes(t *testing.T) {
 	r := newRig(t)
 	r.app("web", backend(t, "web"))

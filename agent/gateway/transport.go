@@ -11,7 +11,8 @@ import (
 
 // transport is the Caddy module http.reverse_proxy.transport.hks: Caddy's own
 // HTTP transport, which gives up a dial as soon as the table drops the
-// address. The address of a pod that is gone does not refuse, it is silent.
+// address, and does not try one that would lead out of the machine. The address
+// of a pod that is gone does not refuse, it is silent.
 type transport struct {
 	reverseproxy.HTTPTransport
 	routes *holder
@@ -34,6 +35,9 @@ func (t *transport) Provision(ctx caddy.Context) error {
 	}
 	dial := t.Transport.DialContext
 	t.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !hasWay(address) {
+			return nil, reverseproxy.NewDialError(errNoWay)
+		}
 		ctx, stop := t.routes.whileListed(ctx, address)
 		defer stop()
 		conn, err := dial(ctx, network, address)

@@ -27,7 +27,7 @@ const (
 	kubeconfigEvery = 2 * time.Second       // how often the credential's file is looked at
 	buildEvery      = 20 * time.Millisecond // the least time between two tables
 	relistMax       = 5 * time.Second       // the longest pause before the API is asked again
-	refusedEvery    = time.Minute           // the same after it said that the gateway may not ask
+	refusedEvery    = time.Minute           // the same for what the gateway does without, after it said that it may not be read
 )
 
 // watcher keeps up with the cluster and reports its objects after each
@@ -88,11 +88,11 @@ func (w *watcher) session(ctx context.Context, clients clients, credential []byt
 	defer cancel()
 	w.api.asking()
 	s := &session{log: w.log, api: w.api, changed: make(chan struct{}, 1)}
-	s.ingresses = s.follow(ctx, &work, clients.networking, "ingresses", &networkingv1.Ingress{}, "")
-	s.services = s.follow(ctx, &work, clients.core, "services", &corev1.Service{}, "")
-	s.slices = s.follow(ctx, &work, clients.discovery, "endpointslices", &discoveryv1.EndpointSlice{}, "")
-	s.classes = s.follow(ctx, &work, clients.networking, "ingressclasses", &networkingv1.IngressClass{}, "")
-	s.secrets = s.follow(ctx, &work, clients.core, "secrets", &corev1.Secret{}, "type="+string(corev1.SecretTypeTLS))
+	s.ingresses = s.follow(ctx, &work, clients.networking, "ingresses", &networkingv1.Ingress{}, demand{})
+	s.services = s.follow(ctx, &work, clients.core, "services", &corev1.Service{}, demand{})
+	s.slices = s.follow(ctx, &work, clients.discovery, "endpointslices", &discoveryv1.EndpointSlice{}, demand{})
+	s.classes = s.follow(ctx, &work, clients.networking, "ingressclasses", &networkingv1.IngressClass{}, demand{})
+	s.secrets = s.follow(ctx, &work, clients.core, "secrets", &corev1.Secret{}, demand{fields: "type=" + string(corev1.SecretTypeTLS), dispensable: true})
 	look := time.NewTicker(kubeconfigEvery)
 	defer look.Stop()
 	for {
@@ -142,8 +142,16 @@ func (s *session) signal() {
 	}
 }
 
+// demand says which objects are followed, and whether they may be refused for
+// good. What routing needs is asked for again soon: an API server that has just
+// started refuses what it has not read the rights for yet.
+type demand struct {
+	fields      string // selector; empty: all
+	dispensable bool
+}
+
 // follow lists and watches one kind of object until ctx ends.
-func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.Interface, resource string, kind runtime.Object, fields string) *objectStore {
+func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.Interface, resource string, kind runtime.Object, want demand) *objectStore {
 	store := &objectStore{items: map[string]runtime.Object{}, signal: s.signal}
 	told := sync.OnceFunc(func() {
 		s.log.Info("the gateway may not read "+resource+" and does without", "resource", resource)
@@ -162,7 +170,7 @@ func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.
 		case ctx.Err() != nil: // ended by us
 		case isAway(err):
 			s.api.failed(err)
-		case apierrors.IsForbidden(err):
+		case apierrors.IsForbidden(err) && want.dispensable:
 			told()
 			refused.Store(true)
 			fallthrough
@@ -175,7 +183,7 @@ func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.
 			if err := mayAsk(ctx); err != nil {
 				return nil, err
 			}
-			options.FieldSelector = fields
+			options.FieldSelector = want.fields
 			list, err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Get()
 			note(err)
 			return list, err
@@ -184,7 +192,7 @@ func (s *session) follow(ctx context.Context, work *sync.WaitGroup, client rest.
 			if err := mayAsk(ctx); err != nil {
 				return nil, err
 			}
-			options.FieldSelector, options.Watch = fields, true
+			options.FieldSelector, options.Watch = want.fields, true
 			events, err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
 			note(err)
 			return events, err
