@@ -7,25 +7,22 @@ import { Problem } from './components/problem.js';
 import { Shell } from './components/shell.js';
 import { Toasts } from './components/toasts.js';
 import { html } from './html.js';
+import { lazy } from './lazy.js';
 import { listen } from './router.js';
 import { begin, expired } from './session.js';
 import { get, openDialog, set, useStore } from './store.js';
-import { AppView } from './views/app.js';
-import { BuildView } from './views/build.js';
 import { DashboardView } from './views/dashboard.js';
-import { ImagesView } from './views/images.js';
 import { LoginView } from './views/login.js';
 import { NotFoundView } from './views/not-found.js';
-import { SettingsView } from './views/settings.js';
 import { SetupView } from './views/setup.js';
 
-/** Screens of the owner. @type {[RegExp, any][]} */
+/** Screens of the owner; all but the first are fetched when they are shown. @type {[RegExp, any][]} */
 const screens = [
 	[/^\/$/, DashboardView],
-	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, AppView],
-	[/^\/builds\/([1-9]\d*)$/, BuildView],
-	[/^\/images$/, ImagesView],
-	[/^\/settings$/, SettingsView],
+	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, lazy(() => import('./views/app.js').then((m) => m.AppView))],
+	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
+	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
+	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];
 
 function Root() {
