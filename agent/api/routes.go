@@ -14,6 +14,7 @@ const (
 	public            // anyone
 	owner             // the owner, by session or token, and root on the socket
 	socketOnly        // root on the socket
+	joiner            // a machine with an invitation
 )
 
 // shape says how long a request may take and how large its body may be.
@@ -37,7 +38,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const app = "/api/apps/:app/:env"
-	return []route{
+	return append(s.nodeRoutes(), []route{
 		{http.MethodGet, "/healthz", public, plain, s.healthz},
 		{http.MethodGet, "/api/info", public, plain, s.getInfo},
 		{http.MethodGet, "/ca.crt", public, plain, s.getRootCA},
@@ -94,7 +95,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/api/events", owner, stream, s.getEvents},
 		{http.MethodGet, "/api/system", owner, plain, s.getSystem},
 		{http.MethodGet, "/metrics", owner, plain, s.getMetrics},
-	}
+	}...)
 }
 
 func (s *Server) newEngine() *gin.Engine {

@@ -22,6 +22,7 @@ import (
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
 	"hks.dev/hks/agent/store"
@@ -48,6 +49,8 @@ type parts struct {
 	shell     *app.Shell
 	sampler   *aiops.Sampler
 	names     *names
+	nodes     *node.Manager
+	joinFiles *joinFiles
 	api       *api.Server
 }
 
@@ -65,7 +68,7 @@ func assemble(cfg Config) (*parts, error) {
 	hub := api.NewHub(api.HubConfig{})
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
-		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Budget: int64(settings.Registry.Budget),
+		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
 		Uses: p.store.ImageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -101,13 +104,16 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildWorkloads(cfg, cluster, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {
+		return nil, err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
-		System: system, RootCA: gateway, UI: ui.Handler(),
+		Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -215,6 +221,7 @@ func (p *parts) components() []component {
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
+		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},
 	}
