@@ -362,6 +362,14 @@ func (f *fakeApps) Rollback(_ context.Context, app string, _ agent.Environment, 
 	return someRelease(3), f.call("rollback", app, by)
 }
 
+func (f *fakeApps) Move(_ context.Context, app string, env agent.Environment, to, by string) (agent.Release, error) {
+	return agent.Release{App: app, Environment: env, Number: 1, Kind: "move", By: by, Spec: agent.Spec{Place: to}}, nil
+}
+
+func (f *fakeApps) PlanMove(_ context.Context, _ string, _ agent.Environment, to string) (agent.MovePlan, error) {
+	return agent.MovePlan{From: "shared", To: to, Fits: true}, nil
+}
+
 func (f *fakeApps) Promote(_ context.Context, app string, from, to agent.Environment, by string) (agent.Release, error) {
 	return someRelease(3), f.call("promote", app, string(from), string(to), by)
 }

@@ -69,6 +69,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, app + "/releases/:number/progress", owner, stream, s.getProgress},
 		{http.MethodPost, app + "/rollback", owner, plain, s.postRollback},
 		{http.MethodPost, app + "/promote", owner, plain, s.postPromote},
+		{http.MethodPost, app + "/move", owner, plain, s.postMove},
+		{http.MethodPost, app + "/move/plan", owner, plain, s.postMovePlan},
 		{http.MethodPost, app + "/diff", owner, plain, s.postDiff},
 		{http.MethodPost, app + "/restart", owner, plain, s.changeApp(s.cfg.Apps.RestartApp)},
 		{http.MethodPost, app + "/stop", owner, plain, s.changeApp(s.cfg.Apps.StopApp)},

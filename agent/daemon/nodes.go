@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -33,7 +34,10 @@ func (p *parts) buildNodes(cfg Config, cluster *kube.Client, hub *api.Hub, journ
 			return "https://" + net.JoinHostPort(host, fmt.Sprint(apiServerPort(cfg.Settings.K3s.Extra)))
 		},
 		Registry: func(host string, plan *agent.JoinPlan) error { return describe(p.registry.Mirror(), host, plan) },
-		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
+		Evacuate: func(ctx context.Context, node string, last bool, by string) ([]string, error) {
+			return p.apps.Evacuate(ctx, node, last, by)
+		},
+		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err
 }

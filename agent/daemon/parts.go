@@ -87,7 +87,7 @@ func assemble(cfg Config) (*parts, error) {
 	}
 	gateway := newGatewayClient(paths.GatewaySocket())
 	system := &system{registry: p.registry, gateway: gateway, builder: p.builder.daemon}
-	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }); err != nil {
+	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }, nil); err != nil {
 		return nil, err
 	}
 	p.boot = newBoot(bootConfig{
@@ -102,9 +102,6 @@ func assemble(cfg Config) (*parts, error) {
 		return nil, err
 	}
 	if err := p.buildWorkloads(cfg, cluster, hub, journal); err != nil {
-		return nil, err
-	}
-	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
@@ -136,6 +133,9 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	if err != nil {
 		return err
 	}
+	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.sampler, err = aiops.New(aiops.Config{
 		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Log: cfg.Log,
 	})
@@ -148,7 +148,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
 	p.apps, err = app.New(app.Config{
-		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler,
+		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes,
 		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
 		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})

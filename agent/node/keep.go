@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,15 +53,20 @@ func (m *Manager) pass(ctx context.Context) error {
 		if index := slices.IndexFunc(nodes, func(n corev1.Node) bool { return n.Name == row.Name }); index >= 0 {
 			node = &nodes[index]
 		}
-		if err := m.tend(ctx, row, node, pods[row.Name]); err != nil {
+		if err := m.tend(ctx, row, node, !others(rows, row.Name), pods[row.Name]); err != nil {
 			errs = append(errs, fmt.Errorf("the node %s: %w", row.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// others tells whether another dedicated node takes workloads.
+func others(rows []store.Node, name string) bool {
+	return slices.ContainsFunc(rows, func(row store.Node) bool { return row.Name != name && row.Status == agent.NodeReady })
+}
+
 // tend brings one node nearer to what is wanted of it.
-func (m *Manager) tend(ctx context.Context, row store.Node, node *corev1.Node, pods []corev1.Pod) error {
+func (m *Manager) tend(ctx context.Context, row store.Node, node *corev1.Node, last bool, pods []corev1.Pod) error {
 	switch {
 	case row.Status == agent.NodeRemoving && node == nil:
 		return m.forget(ctx, row)
@@ -87,7 +93,7 @@ func (m *Manager) tend(ctx context.Context, row store.Node, node *corev1.Node, p
 			return m.set(ctx, row, agent.NodeFailed, words(readiness(node)), "see that the machine runs and reaches this one; it comes back by itself")
 		}
 	case agent.NodeDraining, agent.NodeRemoving:
-		return m.empty(ctx, row, node, pods)
+		return m.empty(ctx, row, node, last, pods)
 	}
 	return nil
 }
@@ -166,9 +172,20 @@ func (m *Manager) cordon(ctx context.Context, node *corev1.Node, on bool) error 
 
 // empty moves the workloads off a node; when none is left the node is drained,
 // or removed if that was asked for.
-func (m *Manager) empty(ctx context.Context, row store.Node, node *corev1.Node, pods []corev1.Pod) error {
+func (m *Manager) empty(ctx context.Context, row store.Node, node *corev1.Node, last bool, pods []corev1.Pod) error {
 	if err := m.cordon(ctx, node, true); err != nil {
 		return err
+	}
+	moving, err := m.cfg.Evacuate(ctx, row.Name, last, row.By)
+	if err != nil {
+		fix := ""
+		if known, ok := errors.AsType[*agent.Error](err); ok {
+			fix = known.Fix
+		}
+		return errors.Join(err, m.set(ctx, row, row.Status, err.Error(), fix))
+	}
+	if len(moving) > 0 {
+		return m.set(ctx, row, row.Status, "moves back to the shared pool: "+strings.Join(moving, ", "), "")
 	}
 	lost := readiness(node).Status != corev1.ConditionTrue
 	if len(pods) > 0 && !(lost && row.Status == agent.NodeRemoving) {

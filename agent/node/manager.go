@@ -51,6 +51,11 @@ type Config struct {
 	Files    func() ([]agent.JoinFile, error) // what a machine fetches
 	Registry func(host string, plan *agent.JoinPlan) error
 
+	// Evacuate moves apps back to the shared pool that can't run without the
+	// node; last says that it is the only dedicated one that takes workloads.
+	// It returns those that are on their way.
+	Evacuate func(ctx context.Context, node string, last bool, by string) ([]string, error)
+
 	Publish func(kind, name string, data any)
 	Record  func(context.Context, agent.Activity)
 	Now     func() time.Time
@@ -75,6 +80,9 @@ type Manager struct {
 func New(cfg Config) (*Manager, error) {
 	if cfg.Cluster == nil || cfg.Store == nil || cfg.Workspaces == nil || cfg.Tokens == nil || cfg.Server == nil || cfg.Files == nil || cfg.Registry == nil {
 		return nil, errors.New("the nodes need a cluster, a store, a workspace, tokens and what machines fetch")
+	}
+	if cfg.Evacuate == nil {
+		cfg.Evacuate = func(context.Context, string, bool, string) ([]string, error) { return nil, nil }
 	}
 	if cfg.Publish == nil {
 		cfg.Publish = func(string, string, any) {}
