@@ -108,9 +108,13 @@ func (s *Server) changeNode(change func(ctx context.Context, name, by string) (a
 // outwardURL is the address under which another machine reaches the API: the
 // one that was asked for it, unless only this machine understands that.
 func (s *Server) outwardURL(c *gin.Context) string {
-	_, port, err := net.SplitHostPort(s.Addr().String())
+	listens := s.cfg.Settings.API.Listen
+	if address := s.Addr(); address != nil {
+		listens = address.String()
+	}
+	_, port, err := net.SplitHostPort(listens)
 	if err != nil {
-		return s.URL()
+		port = "8443" // can't be: the settings were checked
 	}
 	host := hostOf(c.Request)
 	address := net.ParseIP(host)
