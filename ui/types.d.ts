@@ -53,6 +53,8 @@ declare namespace hks {
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
+	interface PlanUsage { name: string; unit: 'count' | 'bytes'; used: number; limit: number }
+	interface PlanState { plan: Plan; applying?: boolean; reason?: string; usage: PlanUsage[]; plans: Plan[] }
 	interface Capacity { allocatable: number; requested: number }
 	interface NodeStep { name: string; state: 'running' | 'done' | 'failed'; message?: string; fix?: string; at: string }
 	interface Node {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 )
@@ -38,7 +39,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const app = "/api/apps/:app/:env"
-	return append(s.nodeRoutes(), []route{
+	return slices.Concat(s.nodeRoutes(), s.planRoutes(), []route{
 		{http.MethodGet, "/healthz", public, plain, s.healthz},
 		{http.MethodGet, "/api/info", public, plain, s.getInfo},
 		{http.MethodGet, "/ca.crt", public, plain, s.getRootCA},
@@ -97,7 +98,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/api/events", owner, stream, s.getEvents},
 		{http.MethodGet, "/api/system", owner, plain, s.getSystem},
 		{http.MethodGet, "/metrics", owner, plain, s.getMetrics},
-	}...)
+	})
 }
 
 func (s *Server) newEngine() *gin.Engine {

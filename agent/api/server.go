@@ -33,6 +33,7 @@ type Config struct {
 	Images     Images
 	Builds     Builds
 	Nodes      Nodes // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans      Plans // nil: there is one plan only
 	Joins      Joins
 	JoinFiles  JoinFiles
 	System     Systemer

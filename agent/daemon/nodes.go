@@ -37,6 +37,7 @@ func (p *parts) buildNodes(cfg Config, cluster *kube.Client, hub *api.Hub, journ
 		Evacuate: func(ctx context.Context, node string, last bool, by string) ([]string, error) {
 			return p.apps.Evacuate(ctx, node, last, by)
 		},
+		Changed: p.workspace.Refit,
 		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err

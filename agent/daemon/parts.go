@@ -50,6 +50,7 @@ type parts struct {
 	sampler   *aiops.Sampler
 	names     *names
 	nodes     *node.Manager
+	plan      *plan.Manager
 	joinFiles *joinFiles
 	api       *api.Server
 }
@@ -110,7 +111,7 @@ func assemble(cfg Config) (*parts, error) {
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
-		Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -131,6 +132,9 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
+		return err
+	}
+	if err := p.buildPlan(cfg, plans, journal); err != nil {
 		return err
 	}
 	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {

@@ -84,6 +84,7 @@ func (m *Manager) tend(ctx context.Context, row store.Node, node *corev1.Node, l
 	switch row.Status {
 	case agent.NodeProvisioning, agent.NodeFailed:
 		if ready {
+			m.cfg.Changed()
 			m.cfg.Record(ctx, agent.Activity{Level: "info", Subject: "node/" + row.Name, Message: row.Name + " is ready", By: row.By})
 			return m.set(ctx, row, agent.NodeReady, "", "")
 		}
@@ -234,6 +235,7 @@ func (m *Manager) forget(ctx context.Context, row store.Node) error {
 	if err := m.cfg.Store.DeleteNode(ctx, row.Name); err != nil {
 		return err
 	}
+	m.cfg.Changed()
 	m.cfg.Publish("node", row.Name, nil)
 	m.cfg.Record(ctx, agent.Activity{Level: "info", Subject: "node/" + row.Name, Message: row.Name + " was removed", By: row.By})
 	return nil

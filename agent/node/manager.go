@@ -56,6 +56,7 @@ type Config struct {
 	// It returns those that are on their way.
 	Evacuate func(ctx context.Context, node string, last bool, by string) ([]string, error)
 
+	Changed func() // a node came or went
 	Publish func(kind, name string, data any)
 	Record  func(context.Context, agent.Activity)
 	Now     func() time.Time
@@ -83,6 +84,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.Evacuate == nil {
 		cfg.Evacuate = func(context.Context, string, bool, string) ([]string, error) { return nil, nil }
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func() {}
 	}
 	if cfg.Publish == nil {
 		cfg.Publish = func(string, string, any) {}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"hks.dev/hks/agent"
 )
@@ -11,6 +12,10 @@ import (
 // one line, moves an app to it under load and back by removing the node.
 func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 	other := newMachine(t)
+	if r := try(t, "node", "add", "prod-1", "--no-wait"); r.exit != 1 || !strings.Contains(r.stderr, "hks plan upgrade") {
+		t.Errorf("A85 on hobby: exit %d %s%s", r.exit, r.stdout, r.stderr)
+	}
+	upgrade(t)
 	invited := ask[agent.Node](t, "node", "add", "prod-1", "--no-wait")
 	if invited.Invite == nil || !strings.Contains(invited.Invite.Command, "--pinnedpubkey") {
 		t.Fatalf("the invitation: %+v", invited)
@@ -36,6 +41,9 @@ func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 	}
 	load := startLoad(t, url)
 	hks(t, "app", "move", "moving", "--to", "dedicated", "--yes")
+	if r := try(t, "plan", "downgrade", "hobby", "--yes"); r.exit != 1 || !strings.Contains(r.stderr, "dedicated nodes") {
+		t.Errorf("A88 a downgrade with a node in use: exit %d %s%s", r.exit, r.stdout, r.stderr)
+	}
 	if node = ask[agent.Node](t, "node", "show", "prod-1"); len(node.Pods) < 2 {
 		t.Errorf("after the move %d instances are on the node", len(node.Pods))
 	}
@@ -52,4 +60,27 @@ func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 		t.Errorf("the removed node is still shown: %s", r.stdout)
 	}
 	other.run(t, "/usr/local/bin/hks-installer", "purge", "--yes")
+}
+
+// upgrade takes the appliance to the plan pro. The agent is killed right after
+// it has accepted that: the change is finished all the same.
+func upgrade(t *testing.T) {
+	t.Helper()
+	if r := try(t, "plan", "upgrade", "pro"); r.exit != 2 {
+		t.Errorf("an upgrade that nobody confirmed: exit %d %s", r.exit, r.stderr)
+	}
+	before := ask[agent.PlanState](t, "plan", "show")
+	hks(t, "plan", "upgrade", "pro", "--yes")
+	kill(t, "agent")
+	up(t)
+	eventually(t, time.Minute, func() string {
+		r := try(t, "plan", "show", "--json")
+		if r.exit != 0 || strings.Contains(r.stdout, `"applying": true`) || !strings.Contains(r.stdout, `"pro"`) {
+			return r.stdout + r.stderr
+		}
+		return ""
+	})
+	if after := ask[agent.PlanState](t, "plan", "show"); after.Plan.Name != "pro" || after.Plan.StorageBytes <= before.Plan.StorageBytes {
+		t.Errorf("after the upgrade: %+v", after)
+	}
 }

@@ -247,6 +247,11 @@ export const api = {
 	/** @param {number} id @param {AbortSignal} signal @param {(line: hks.BuildLine) => void} onLine */
 	buildLog: (id, signal, onLine) => stream(`/api/builds/${id}/log?follow=true`, signal, (_, data) => onLine(data)),
 
+	/** @returns {Promise<hks.PlanState>} */
+	plan: () => request('GET', '/api/plan'),
+	/** @param {string} plan @returns {Promise<hks.PlanState>} */
+	changePlan: (plan) => request('POST', '/api/plan', { plan }),
+
 	/** @returns {Promise<hks.Node[]>} */
 	nodes: () => request('GET', '/api/nodes'),
 	/** @param {string} name @returns {Promise<hks.Node>} */
