@@ -32,8 +32,10 @@ type Config struct {
 	Series     Series
 	Images     Images
 	Builds     Builds
-	Nodes      Nodes // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
-	Plans      Plans // nil: there is one plan only
+	Nodes      Nodes    // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans      Plans    // nil: there is one plan only
+	CronJobs   CronJobs // nil: there are none, nor has CronRuns anything to do
+	CronRuns   CronRuns
 	Joins      Joins
 	JoinFiles  JoinFiles
 	System     Systemer

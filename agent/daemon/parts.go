@@ -25,6 +25,7 @@ import (
 	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
+	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
 	"hks.dev/hks/agent/workspace"
 	"hks.dev/hks/ui"
@@ -51,6 +52,7 @@ type parts struct {
 	names     *names
 	nodes     *node.Manager
 	plan      *plan.Manager
+	cron      *schedule.Manager
 	joinFiles *joinFiles
 	api       *api.Server
 }
@@ -111,7 +113,7 @@ func assemble(cfg Config) (*parts, error) {
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
-		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Plans: p.plan, CronJobs: p.cron, CronRuns: p.cron, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -160,6 +162,9 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		return err
 	}
 	p.names.list = p.apps.Hosts
+	if err := p.buildCron(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.shell, err = app.NewShell(app.ShellConfig{Cluster: cluster, Workspace: p.workspace, Apps: p.apps})
 	if err != nil {
 		return err
@@ -225,6 +230,7 @@ func (p *parts) components() []component {
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
+		{"the cron jobs", p.cron.Start, p.cron.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},
