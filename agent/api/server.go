@@ -23,18 +23,20 @@ type Config struct {
 	Settings config.Config // where it listens, its names, its files
 	Version  string
 
-	Identities Identities
-	Journal    *Journal
-	Hub        *Hub
-	Workspaces Workspaces
-	Apps       Apps
-	Shells     Shells
-	Series     Series
-	Images     Images
-	Builds     Builds
-	System     Systemer
-	RootCA     RootCA
-	UI         http.Handler // the screens, with a fallback of their own
+	Identities  Identities
+	Journal     *Journal
+	Hub         *Hub
+	Workspaces  Workspaces
+	Apps        Apps
+	Shells      Shells
+	Series      Series
+	Images      Images
+	Builds      Builds
+	Domains     Domains     // nil: there are none
+	Maintenance Maintenance // nil: there are no such pages
+	System      Systemer
+	RootCA      RootCA
+	UI          http.Handler // the screens, with a fallback of their own
 
 	Metrics *prometheus.Registry
 	Log     *slog.Logger
