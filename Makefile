@@ -80,10 +80,10 @@ bin/pebble: test/acme/go.mod test/acme/go.sum
 	@cd test/acme && go build -o $(CURDIR)/bin/ github.com/letsencrypt/pebble/v2/cmd/pebble github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
 
 .PHONY: screens
-screens: browser
+screens: browser bin/sandbox
 	@echo "screens: the web screens in a browser, over a double of the API"
 	@go build -o bin/apidouble ./test/apidouble
-	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble node --test screens.test.js
+	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble ../../$(SANDBOX) node --test screens.test.js
 
 cluster: build k3s images bin/sandbox bin/pebble browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"

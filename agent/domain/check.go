@@ -98,9 +98,9 @@ func dnsLook(name string, check agent.DomainCheck, addresses []netip.Addr, plain
 		to = check.CNAME + " (" + to + ")"
 	}
 	if len(astray) == 0 {
-		return agent.Look{OK: true, Message: name + " points to " + to}
+		return agent.Look{OK: true, Message: "the name " + name + " points to " + to}
 	}
-	words := name + " points to " + to
+	words := "the name " + name + " points to " + to
 	if len(astray) < len(addresses) {
 		words += ", of which " + strings.Join(astray, ", ") + " is not this appliance"
 	}
@@ -169,7 +169,7 @@ func dnsWords(name string, err error) string {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		switch {
 		case e.IsNotFound:
-			return name + " has no A or AAAA record"
+			return "the name " + name + " has no A or AAAA record"
 		case e.IsTimeout:
 			return "the name server gave no answer about " + name + " in time"
 		}
@@ -178,7 +178,7 @@ func dnsWords(name string, err error) string {
 	if err != nil {
 		return fmt.Sprintf("the name server can't tell about %s: %v", name, err)
 	}
-	return name + " has no A or AAAA record"
+	return "the name " + name + " has no A or AAAA record"
 }
 
 // expected are the addresses that names are to point to.

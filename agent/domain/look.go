@@ -2,6 +2,7 @@ package domain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -60,13 +61,13 @@ func (m *Manager) look(ctx context.Context, now string) (time.Duration, error) {
 	// The gateway must know a name before a look at its port 443 can succeed.
 	states, err := m.cfg.Gateway.PutDomains(ctx, m.told(rows))
 	if err != nil {
-		return 0, m.away(err, now)
+		return 0, awayError{err}
 	}
 	if checked, err := m.check(ctx, rows, now); err != nil {
-		return 0, m.away(err, now)
+		return 0, awayError{err}
 	} else if checked {
 		if states, err = m.cfg.Gateway.PutDomains(ctx, m.told(rows)); err != nil {
-			return 0, m.away(err, now)
+			return 0, awayError{err}
 		}
 	}
 	byHost := map[string]agent.GatewayCertificate{}
@@ -92,9 +93,15 @@ func (m *Manager) look(ctx context.Context, now string) (time.Duration, error) {
 	return wait, nil
 }
 
+// awayError is an error of the gateway.
+type awayError struct{ error }
+
+// Unwrap returns the gateway's own error.
+func (e awayError) Unwrap() error { return e.error }
+
 // away words an error of the gateway for whoever asked for a look.
-func (m *Manager) away(err error, asked string) error {
-	if asked == "" {
+func away(err error) error {
+	if _, ok := errors.AsType[awayError](err); !ok {
 		return err
 	}
 	return &agent.Error{

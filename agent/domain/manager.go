@@ -188,10 +188,17 @@ func (m *Manager) Check(ctx context.Context, host string) (agent.Domain, error) 
 	if err != nil {
 		return agent.Domain{}, err
 	}
-	if _, err := m.look(ctx, row.Host); err != nil {
-		return agent.Domain{}, err
+	return m.lookNow(ctx, row.Host, row.Host)
+}
+
+// lookNow looks after all domains, and checks the one named; it returns the
+// domain of host.
+func (m *Manager) lookNow(ctx context.Context, check, host string) (agent.Domain, error) {
+	defer m.wake() // what was seen may want another look soon
+	if _, err := m.look(ctx, check); err != nil {
+		return agent.Domain{}, away(err)
 	}
-	return m.Get(ctx, row.Host)
+	return m.Get(ctx, host)
 }
 
 // Retry asks the authority again now, though a try has failed. Unless anyway is
@@ -218,10 +225,7 @@ func (m *Manager) Retry(ctx context.Context, host string, anyway bool, by string
 		return agent.Domain{}, err
 	}
 	m.cfg.Activity(ctx, agent.Activity{Level: "info", Subject: d.App + "/" + string(d.Environment), Message: "asking again for a certificate for " + d.Name, By: by})
-	if _, err := m.look(ctx, ""); err != nil {
-		return agent.Domain{}, err
-	}
-	return m.Get(ctx, d.Host)
+	return m.lookNow(ctx, "", d.Host)
 }
 
 // SetCertificate uses a certificate of the owner's own for a domain, as PEM
@@ -243,10 +247,7 @@ func (m *Manager) SetCertificate(ctx context.Context, host, chain, key, by strin
 		return agent.Domain{}, err
 	}
 	m.tell(ctx, row, "info", message, by)
-	if _, err := m.look(ctx, ""); err != nil {
-		return agent.Domain{}, err
-	}
-	return m.Get(ctx, row.Host)
+	return m.lookNow(ctx, "", row.Host)
 }
 
 // Remove lets go of a domain.

@@ -80,6 +80,10 @@ func listenAt(address string) (host string, port int, err error) {
 	return host, port, err
 }
 
+// accountMade is certmagic's error after the authority had forgotten the
+// account: it makes another, and goes on with the one before.
+const accountMade = "no certificate chains"
+
 func (a *acmeIssuer) stop() { a.cache.Stop() }
 
 // issue asks for one certificate with a new key and returns both as PEM.
@@ -106,6 +110,9 @@ func (a *acmeIssuer) issue(ctx context.Context, host string) (chain, key []byte,
 		return nil, nil, fmt.Errorf("making a request: %w", err)
 	}
 	issued, err := a.issuer.Issue(ctx, parsed)
+	if err != nil && err.Error() == accountMade {
+		issued, err = a.issuer.Issue(ctx, parsed)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -246,7 +246,7 @@ func TestA22TriesRenewalAndRetry(t *testing.T) {
 			t.Errorf("asked at %v, want %v", at, want)
 		}
 		state := c.states()[0]
-		if state.Error != "no" || state.Tries != 4 || state.NextTry.Sub(time.Now()).Round(time.Minute) != 59*time.Minute {
+		if state.Error != "no" || state.Tries != 4 || time.Until(state.NextTry).Round(time.Minute) != 59*time.Minute {
 			t.Errorf("after failures: %+v", state)
 		}
 		authority.failing = nil

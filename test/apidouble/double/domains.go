@@ -16,7 +16,7 @@ func (w claims) Claim(ctx context.Context, app string, env agent.Environment, _,
 	if strings.HasSuffix(host, "localhost") {
 		return agent.Errorf(agent.CodeInvalid, "choose a host of your own", "the host %s is the appliance's own", host)
 	}
-	_, err := apps{w.world}.Get(ctx, app, env)
+	_, err := apps(w).Get(ctx, app, env)
 	return err
 }
 
@@ -63,11 +63,11 @@ func (e *edge) PutDomains(_ context.Context, domains []agent.GatewayDomain) ([]a
 
 func (*edge) Check(_ context.Context, host, _ string) agent.DomainCheck {
 	check := agent.DomainCheck{Addresses: []string{"192.0.2.2"}, Expected: []string{"192.0.2.2"},
-		DNS: agent.Look{OK: true, Message: host + " points to 192.0.2.2"}, HTTP: agent.Look{OK: true, Message: "port 80 leads to this appliance"}, HTTPS: agent.Look{OK: true, Message: "port 443 leads to this appliance"}}
+		DNS: agent.Look{OK: true, Message: "the name " + host + " points to 192.0.2.2"}, HTTP: agent.Look{OK: true, Message: "port 80 leads to this appliance"}, HTTPS: agent.Look{OK: true, Message: "port 443 leads to this appliance"}}
 	switch {
 	case strings.Contains(host, "astray"):
 		check.Addresses = []string{"198.51.100.7"}
-		check.DNS = agent.Look{Message: host + " points to 198.51.100.7; it should point to 192.0.2.2"}
+		check.DNS = agent.Look{Message: "the name " + host + " points to 198.51.100.7; it should point to 192.0.2.2"}
 		check.HTTP = agent.Look{Message: "port 80 of 198.51.100.7 does not lead to this appliance: no answer in time"}
 		check.HTTPS = agent.Look{Message: "port 443 of 198.51.100.7 does not lead to this appliance: no answer in time"}
 	case strings.Contains(host, "closed"):
