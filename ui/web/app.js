@@ -22,6 +22,7 @@ const screens = [
 	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, lazy(() => import('./views/app.js').then((m) => m.AppView))],
 	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
+	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
 	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];
 

@@ -4,6 +4,7 @@ import { html } from '../html.js';
 const tones = {
 	running: 'good', ready: 'good', succeeded: 'good', healthy: 'good', live: 'good',
 	deploying: 'busy', updating: 'busy', creating: 'busy', renaming: 'busy', stopping: 'busy', deleting: 'busy', pulling: 'busy', starting: 'busy',
+	provisioning: 'busy', draining: 'busy', removing: 'busy',
 	pending: 'warn', reconnecting: 'warn', connecting: 'busy',
 	error: 'bad', failed: 'bad', crashed: 'bad', unhealthy: 'bad',
 };
