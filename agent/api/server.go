@@ -32,6 +32,10 @@ type Config struct {
 	Series      Series
 	Images      Images
 	Builds      Builds
+	Nodes       Nodes // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans       Plans // nil: there is one plan only
+	Joins       Joins
+	JoinFiles   JoinFiles
 	Domains     Domains     // nil: there are none
 	Maintenance Maintenance // nil: there are no such pages
 	System      Systemer
@@ -73,6 +77,7 @@ type Server struct {
 	started     bool
 	stopped     bool
 	fingerprint string
+	pin         string // base64 of the SHA-256 of the certificate's public key
 	address     net.Addr
 	remote      *http.Server
 	local       *http.Server
@@ -143,7 +148,7 @@ func (s *Server) Start(ctx context.Context) error {
 		_ = socket.Close() // the listener's error is the one to tell
 		return err
 	}
-	s.started, s.fingerprint, s.address, s.socket = true, fingerprint, listener.Addr(), socket
+	s.started, s.fingerprint, s.pin, s.address, s.socket = true, fingerprint, keyPin(certificate), listener.Addr(), socket
 	s.remote = s.newHTTPServer(s.engine)
 	s.remote.TLSConfig = tlsConfig(certificate)
 	s.local = s.newHTTPServer(markLocal(s.engine))
@@ -209,6 +214,13 @@ func (s *Server) Fingerprint() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fingerprint
+}
+
+// pinned is what curl's --pinnedpubkey takes, known after Start.
+func (s *Server) pinned() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pin
 }
 
 // Addr is where the API listens, known after Start.

@@ -56,7 +56,7 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s),
 		newExecCommand(s), newPortForwardCommand(s))
 	add(groupAppliance,
-		newStatusCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
+		newStatusCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
 	add(groupAccess,
 		newLoginCommand(s), newLogoutCommand(s), newWhoamiCommand(s), newTokenCommand(s), newSetupLinkCommand(s))
 	root.AddCommand(newSchemaCommand(s), newCompletionCommand(s))

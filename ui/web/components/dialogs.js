@@ -15,6 +15,7 @@ const kinds = {
 	delete: lazy(() => apps().then((m) => m.DeleteDialog)),
 	rollback: lazy(() => apps().then((m) => m.RollbackDialog)),
 	promote: lazy(() => import('./promote-dialog.js').then((m) => m.PromoteDialog)),
+	move: lazy(() => import('./move-dialog.js').then((m) => m.MoveDialog)),
 	'cancel-build': lazy(() => import('./cancel-build-dialog.js').then((m) => m.CancelBuildDialog)),
 	pruneImages: lazy(() => images().then((m) => m.PruneDialog)),
 	deleteImage: lazy(() => images().then((m) => m.DeleteImageDialog)),
@@ -26,6 +27,6 @@ const kinds = {
 /** The one window that may be open. */
 export function Dialogs() {
 	const dialog = useStore((state) => state.dialog);
-	if (!dialog) return null;
+	if (!dialog || !kinds[dialog.kind]) return null;
 	return html`<${kinds[dialog.kind]} key=${dialog.kind} ...${dialog} />`;
 }
