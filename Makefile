@@ -100,7 +100,7 @@ builder: build bin/sandbox
 bench: build k3s images bin/sandbox
 	@go test -c -o bin/bench.test ./test/bench
 	@cd test/bench && HKS_BIN=$(CURDIR)/bin \
-		../../$(SANDBOX) ../../bin/bench.test -test.run '^$$' -test.bench . -test.benchtime 1x -test.timeout 30m
+		../../bin/sandbox --nat -- ../../bin/bench.test -test.run '^$$' -test.bench . -test.benchtime 1x -test.timeout 30m
 
 conformance: ## Run the OCI distribution suite against the image registry.
 	@HKS_CONFORMANCE=1 go test -count=1 -v ./test/conformance

@@ -492,9 +492,13 @@ test('A22 a domain is added, its checks and its certificate show, and it is remo
 	await portrait(page, 'domains');
 	await astray.getByRole('button', { name: 'Remove astray.shop.example' }).click();
 	const remove = page.getByRole('dialog', { name: 'Remove astray.shop.example?' });
+	await remove.getByText('It stops leading to shop').waitFor();
 	await remove.getByLabel('Type astray.shop.example to confirm').fill('astray.shop.example');
 	await remove.getByRole('button', { name: 'Remove', exact: true }).click();
 	await astray.waitFor({ state: 'detached' });
+	await page.goto(to.url);
+	const attention = page.getByRole('region', { name: 'Needs attention' });
+	await attention.getByText('refused.shop.example, a domain of shop in staging, has no certificate').waitFor();
 	quiet();
 	await page.close();
 });

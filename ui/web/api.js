@@ -229,8 +229,8 @@ export const api = {
 	metrics: (name, environment, since) => request('GET', `${appPath(name, environment)}/metrics?since=${since}`),
 	/** @param {string} name @param {string} environment @param {boolean} on @param {string} message @returns {Promise<hks.App>} */
 	maintenance: (name, environment, on, message) => request('POST', `${appPath(name, environment)}/maintenance`, on ? { on, message } : { on }, { again: true }),
-	/** @param {string} name @param {string} environment @returns {Promise<hks.Domain[]>} */
-	domains: (name, environment) => request('GET', `/api/domains?app=${encodeURIComponent(name)}&environment=${environment}`),
+	/** @returns {Promise<hks.Domain[]>} */
+	domains: () => request('GET', '/api/domains'),
 	/** @param {string} name @param {string} environment @param {string} host @param {string} component @returns {Promise<hks.Domain>} */
 	addDomain: (name, environment, host, component) => request('POST', `${appPath(name, environment)}/domains`, { host, component }),
 	/** @param {string} host @returns {Promise<hks.Domain>} */

@@ -24,6 +24,7 @@ export async function refresh() {
 		api.workspace().then((workspace) => set({ workspace })).catch(absent),
 		api.activity(activityKept).then((activity) => set({ activity: activity || [] })),
 		api.builds().then((builds) => set({ builds: builds || [] })),
+		api.domains().then((domains) => set({ domains: domains || [] })),
 		api.system().then((system) => set({ system })),
 	];
 	const failed = (await Promise.allSettled(parts)).find((result) => result.status === 'rejected');

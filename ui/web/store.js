@@ -149,7 +149,7 @@ export function putBuild(build) {
 	set({ builds: [...builds.filter((other) => other !== known), build].sort((a, b) => b.id - a.id) });
 }
 
-/** Those of one app, by host; another app's are let go of. @param {hks.Domain[]} domains */
+/** By host. @param {hks.Domain[]} domains */
 export const putDomains = (domains) => set({ domains });
 
 /** @param {string} host @param {hks.Domain | undefined} domain undefined: it is gone */

@@ -22,14 +22,14 @@ export function DomainsCard({ app }) {
 	const domains = all?.filter((domain) => domain.app === app.name && domain.environment === app.environment);
 	useEffect(() => {
 		let gone = false;
-		const load = () => !document.hidden && api.domains(app.name, app.environment).then((list) => !gone && putDomains(list || []), () => {}); // what is known stays
+		const load = () => !document.hidden && api.domains().then((list) => !gone && putDomains(list || []), () => {}); // what is known stays
 		void load();
 		const timer = setInterval(load, period);
 		return () => {
 			gone = true;
 			clearInterval(timer);
 		};
-	}, [app.name, app.environment]);
+	}, []);
 	const close = () => setOpen(null);
 	return html`<section class="card" aria-labelledby="domains-title">
 		<header class="card-head">
