@@ -23,6 +23,7 @@ const screens = [
 	[/^\/builds$/, lazy(() => import('./views/builds.js').then((m) => m.BuildsView))],
 	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
+	[/^\/cron$/, lazy(() => import('./views/cron.js').then((m) => m.CronView))],
 	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
 	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];

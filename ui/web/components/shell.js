@@ -7,6 +7,7 @@ const links = [
 	{ path: '/', label: 'Dashboard', within: /^\/($|apps\/)/ },
 	{ path: '/builds', label: 'Builds', within: /^\/builds/ },
 	{ path: '/images', label: 'Images', within: /^\/images/ },
+	{ path: '/cron', label: 'Cron', within: /^\/cron/ },
 	{ path: '/nodes', label: 'Nodes', within: /^\/nodes/ },
 	{ path: '/settings', label: 'Settings', within: /^\/settings/ },
 ];
