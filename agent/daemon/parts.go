@@ -163,7 +163,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
 	p.apps, err = app.New(app.Config{
 		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes,
-		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
+		Publish: hub.Publish, Activity: journal.Record, HostsChanged: func() { p.names.Changed(); p.domains.Changed() },
 		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
 	if err != nil {
