@@ -37,7 +37,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const app = "/api/apps/:app/:env"
-	return []route{
+	return append([]route{
 		{http.MethodGet, "/healthz", public, plain, s.healthz},
 		{http.MethodGet, "/api/info", public, plain, s.getInfo},
 		{http.MethodGet, "/ca.crt", public, plain, s.getRootCA},
@@ -94,7 +94,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/api/events", owner, stream, s.getEvents},
 		{http.MethodGet, "/api/system", owner, plain, s.getSystem},
 		{http.MethodGet, "/metrics", owner, plain, s.getMetrics},
-	}
+	}, s.marketRoutes()...)
 }
 
 func (s *Server) newEngine() *gin.Engine {

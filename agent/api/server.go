@@ -32,6 +32,7 @@ type Config struct {
 	Series     Series
 	Images     Images
 	Builds     Builds
+	Market     Market // nil: the appliance has no marketplace
 	System     Systemer
 	RootCA     RootCA
 	UI         http.Handler // the screens, with a fallback of their own

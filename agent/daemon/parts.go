@@ -22,6 +22,7 @@ import (
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/market"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
 	"hks.dev/hks/agent/store"
@@ -46,6 +47,7 @@ type parts struct {
 	apps      *app.Manager
 	builds    *build.Manager
 	shell     *app.Shell
+	market    *market.Manager
 	sampler   *aiops.Sampler
 	names     *names
 	api       *api.Server
@@ -66,7 +68,7 @@ func assemble(cfg Config) (*parts, error) {
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Budget: int64(settings.Registry.Budget),
-		Uses: p.store.ImageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
+		Uses: p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func assemble(cfg Config) (*parts, error) {
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
-		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
+		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Market: p.market,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
@@ -124,7 +126,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.workspace, err = workspace.New(workspace.Config{
 		Cluster: cluster, Store: p.store, Plans: plans, Plan: firstPlan,
-		Occupant: workspace.OccupantFunc(p.store.HasApps),
+		Occupant: workspace.OccupantFunc(p.occupied),
 		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -159,7 +161,10 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		Dir: cfg.Settings.Paths().State("builds"), CA: cfg.Settings.Build.CA != "",
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return p.buildMarket(cfg, cluster, hub, journal)
 }
 
 // reservedHosts are the names of the appliance itself. A browser sends the
@@ -215,6 +220,7 @@ func (p *parts) components() []component {
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
+		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},
 	}
