@@ -15,7 +15,9 @@ import { BuildView } from './views/build.js';
 import { DashboardView } from './views/dashboard.js';
 import { ImagesView } from './views/images.js';
 import { LoginView } from './views/login.js';
+import { MarketView } from './views/market.js';
 import { NotFoundView } from './views/not-found.js';
+import { ServiceView } from './views/service.js';
 import { SettingsView } from './views/settings.js';
 import { SetupView } from './views/setup.js';
 
@@ -25,6 +27,8 @@ const screens = [
 	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, AppView],
 	[/^\/builds\/([1-9]\d*)$/, BuildView],
 	[/^\/images$/, ImagesView],
+	[/^\/services$/, MarketView],
+	[/^\/services\/([a-z][-a-z0-9]*)$/, ServiceView],
 	[/^\/settings$/, SettingsView],
 ];
 

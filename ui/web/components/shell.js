@@ -5,6 +5,7 @@ import { Logo } from './logo.js';
 
 const links = [
 	{ path: '/', label: 'Dashboard', within: /^\/($|apps\/)/ },
+	{ path: '/services', label: 'Services', within: /^\/services/ },
 	{ path: '/images', label: 'Images', within: /^\/images/ },
 	{ path: '/settings', label: 'Settings', within: /^\/settings/ },
 ];
