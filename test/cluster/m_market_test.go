@@ -229,6 +229,12 @@ func TestA12PostgreSQLServesABoundApp(t *testing.T) {
 		}
 		wantNotes(t, client, url, "first", "second")
 	})
+	t.Run("A21 the password shows nowhere", func(t *testing.T) {
+		now := ask[agent.Credentials](t, "market", "show", "db", "--credentials").Env["PGPASSWORD"]
+		for _, secret := range []string{password, now} {
+			noTrace(t, secret)
+		}
+	})
 	t.Run("A12 rows survive a restart of the engine", func(t *testing.T) {
 		before := pidOf(t, "k3s")
 		kill(t, "k3s")
@@ -238,14 +244,14 @@ func TestA12PostgreSQLServesABoundApp(t *testing.T) {
 			}
 			return ""
 		})
+		eventually(t, 2*time.Minute, func() string {
+			if r := try(t, "market", "show", "db", "--credentials"); r.exit != 0 {
+				return r.stderr
+			}
+			return ""
+		})
 		healthy(t)
 		wantNotes(t, client, url, "first", "second")
-	})
-	t.Run("A21 the password shows nowhere", func(t *testing.T) {
-		now := ask[agent.Credentials](t, "market", "show", "db", "--credentials").Env["PGPASSWORD"]
-		for _, secret := range []string{password, now} {
-			noTrace(t, secret)
-		}
 	})
 	t.Run("removed, it comes back with its rows", func(t *testing.T) {
 		hks(t, "unbind", "notes", "db")
