@@ -55,7 +55,7 @@ down: ## Stop and remove what `make up` brought up; data stays.
 purge: ## `make down`, and remove the data too.
 	@bin/hks-installer purge --root $(ROOT) --yes
 
-test: prepare lint unit cluster ## Run everything.
+test: prepare lint unit screens cluster ## Run everything.
 
 lint: build
 	@echo "lint: gofmt, vet, staticcheck, shellcheck"
@@ -68,6 +68,12 @@ unit: build
 	@echo "unit: all packages, floors, command line"
 	@go test ./...
 	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol ./internal/node
+
+.PHONY: screens
+screens: browser
+	@echo "screens: the web screens in a browser, over a double of the API"
+	@go build -o bin/apidouble ./test/apidouble
+	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble node --test screens.test.js
 
 cluster: build k3s images bin/sandbox browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"

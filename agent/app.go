@@ -95,8 +95,27 @@ type Instance struct {
 // Spec is the configuration of one release: together with the images' digests
 // it is all that is needed to bring the release back.
 type Spec struct {
-	Components []Component       `json:"components"`   // by name; never none
-	Env        map[string]string `json:"env,omitzero"` // API answers hold HiddenValue for each value
+	Components []Component       `json:"components"`      // by name; never none
+	Env        map[string]string `json:"env,omitzero"`    // API answers hold HiddenValue for each value
+	Place      string            `json:"place,omitempty"` // where its instances run: empty or "shared", "dedicated", or a dedicated node's name
+}
+
+// MovePlan tells what moving an app to another place would do.
+type MovePlan struct {
+	From     string   `json:"from"`
+	To       string   `json:"to"`
+	Fits     bool     `json:"fits"`
+	Reason   string   `json:"reason,omitempty"` // why it does not fit, and what would do
+	Needs    Amounts  `json:"needs"`            // what its instances ask for, one more for the change included
+	Free     Amounts  `json:"free"`             // on the node with the most room
+	Nodes    []string `json:"nodes"`            // that it may run on
+	Expected []string `json:"expected"`         // what happens, in plain words
+}
+
+// Amounts are of processors and memory.
+type Amounts struct {
+	CPU    int64 `json:"cpu"`    // millicores
+	Memory int64 `json:"memory"` // bytes
 }
 
 // HiddenValue stands in API answers where a value is kept back.
@@ -146,7 +165,7 @@ type Release struct {
 	Spec        Spec        `json:"spec"`
 
 	Digests    map[string]string `json:"digests,omitempty"` // sha256:... of each component's image, once known
-	Kind       string            `json:"kind"`              // deploy, config, rollback, promote
+	Kind       string            `json:"kind"`              // deploy, config, rollback, promote, move
 	From       int               `json:"from,omitempty"`    // the release brought back or promoted
 	By         string            `json:"by"`                // who asked
 	Status     ReleaseStatus     `json:"status"`

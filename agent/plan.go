@@ -19,3 +19,20 @@ type Plan struct {
 
 // Unlimited as a limit means no limit.
 const Unlimited = -1
+
+// PlanState is the plan in force, what is used of it, and the others.
+type PlanState struct {
+	Plan     Plan        `json:"plan"`
+	Applying bool        `json:"applying,omitempty"` // the cluster does not hold its limits yet
+	Reason   string      `json:"reason,omitempty"`   // what that waits for
+	Usage    []PlanUsage `json:"usage"`
+	Plans    []Plan      `json:"plans"`
+}
+
+// PlanUsage is what is used of one limit.
+type PlanUsage struct {
+	Name  string `json:"name"` // functions, cron jobs, storage, dedicated nodes
+	Unit  string `json:"unit"` // count, bytes
+	Used  int64  `json:"used"`
+	Limit int64  `json:"limit"` // Unlimited: there is none
+}

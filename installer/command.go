@@ -78,6 +78,7 @@ type machine struct {
 	settings config.Config
 	paths    config.Paths
 	out, err io.Writer
+	joins    bool // it becomes a node of another appliance
 }
 
 func newMachine(cfg Config, root string) (*machine, error) {
@@ -121,7 +122,7 @@ func newCommand(cfg Config) *cobra.Command {
 	root := cmd.PersistentFlags().String("root", "/", "folder below which all files of hks are")
 	cmd.AddCommand(
 		upCommand(cfg, root), downCommand(cfg, root), purgeCommand(cfg, root),
-		preflightCommand(cfg, root), fetchCommand(cfg),
+		preflightCommand(cfg, root), fetchCommand(cfg), joinCommand(cfg, root),
 	)
 	return cmd
 }

@@ -137,6 +137,9 @@ type port struct {
 }
 
 func (m *machine) ports() []port {
+	if m.joins {
+		return []port{{10250, "the kubelet", ""}}
+	}
 	s := m.settings
 	var list []port
 	for _, p := range []struct{ address, what, key string }{

@@ -132,9 +132,18 @@ func (m *machine) probeOverlay(context.Context) (Finding, error) {
 }
 
 func (m *machine) probeMemory(context.Context) (Finding, error) {
-	f, err := os.Open("/proc/meminfo")
+	bytes, err := totalMemory()
 	if err != nil {
 		return Finding{}, err
+	}
+	return amount("memory", bytes, minMemory, goodMemory, "give the machine more memory"), nil
+}
+
+// totalMemory is what the machine has, in bytes.
+func totalMemory() (int64, error) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -144,11 +153,11 @@ func (m *machine) probeMemory(context.Context) (Finding, error) {
 		}
 		kib, err := strconv.ParseInt(fields[1], 10, 64)
 		if err != nil {
-			return Finding{}, err
+			return 0, err
 		}
-		return amount("memory", kib<<10, minMemory, goodMemory, "give the machine more memory"), nil
+		return kib << 10, nil
 	}
-	return Finding{}, errors.New("/proc/meminfo has no MemTotal")
+	return 0, errors.New("/proc/meminfo has no MemTotal")
 }
 
 func (m *machine) probeDisk(context.Context) (Finding, error) {

@@ -59,6 +59,9 @@ func (m *machine) environment() []string {
 // agentService is the agent, as it should run today.
 func (m *machine) agentService() (service, error) {
 	command := []string{m.paths.Bin("hks-agent"), "--root", m.paths.At()}
+	if exists(m.paths.NodeFile()) {
+		command = append(command, "--node")
+	}
 	revision, err := m.agentRevision()
 	if err != nil {
 		return nil, err

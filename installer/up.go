@@ -163,27 +163,35 @@ func (m *machine) placeImages(o upOptions) error {
 		return fmt.Errorf("looking for images: %w", err)
 	}
 	for _, archive := range archives {
-		target := filepath.Join(m.paths.K3sData(), "agent/images", filepath.Base(archive))
-		want, err := hashFile(archive)
-		if err != nil {
-			return fmt.Errorf("reading images: %w", err)
+		if err := placeImage(archive, m.paths.K3sData()); err != nil {
+			return err
 		}
-		if have, err := hashFile(target); err == nil && have == want {
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return fmt.Errorf("placing images: %w", err)
-		}
-		temp := target + ".partial" // k3s ignores names it does not know
-		if err := os.RemoveAll(temp); err != nil {
-			return fmt.Errorf("placing images: %w", err)
-		}
-		if err := copyFile(archive, temp, want); err != nil {
-			return fmt.Errorf("placing images: %w", errors.Join(err, os.RemoveAll(temp)))
-		}
-		if err := os.Rename(temp, target); err != nil {
-			return fmt.Errorf("placing images: %w", err)
-		}
+	}
+	return nil
+}
+
+// placeImage lays one archive of images where k3s looks for them.
+func placeImage(archive, k3sData string) error {
+	target := filepath.Join(k3sData, "agent/images", filepath.Base(archive))
+	want, err := hashFile(archive)
+	if err != nil {
+		return fmt.Errorf("reading images: %w", err)
+	}
+	if have, err := hashFile(target); err == nil && have == want {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return fmt.Errorf("placing images: %w", err)
+	}
+	temp := target + ".partial" // k3s ignores names it does not know
+	if err := os.RemoveAll(temp); err != nil {
+		return fmt.Errorf("placing images: %w", err)
+	}
+	if err := copyFile(archive, temp, want); err != nil {
+		return fmt.Errorf("placing images: %w", errors.Join(err, os.RemoveAll(temp)))
+	}
+	if err := os.Rename(temp, target); err != nil {
+		return fmt.Errorf("placing images: %w", err)
 	}
 	return nil
 }

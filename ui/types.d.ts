@@ -19,7 +19,7 @@ declare namespace hks {
 		name: string; image: string; port?: number; path?: string; host?: string; env?: Record<string, string>; secrets?: string[];
 		command?: string[]; release?: string[]; cpu?: string; memory?: string; health?: string;
 	}
-	interface Spec { components: Component[]; env?: Record<string, string> }
+	interface Spec { components: Component[]; env?: Record<string, string>; place?: string }
 	interface Deploy { components?: Component[]; change?: Partial<Component>[]; env?: Record<string, string>; replicas?: Record<string, number> }
 	interface Change { component?: string; field: string; from: string; to: string }
 	interface Failure { code: string; message: string; fix?: string; exitCode?: number; logs?: string[] }
@@ -77,6 +77,17 @@ declare namespace hks {
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
+	interface PlanUsage { name: string; unit: 'count' | 'bytes'; used: number; limit: number }
+	interface PlanState { plan: Plan; applying?: boolean; reason?: string; usage: PlanUsage[]; plans: Plan[] }
+	interface Capacity { allocatable: number; requested: number }
+	interface NodeStep { name: string; state: 'running' | 'done' | 'failed'; message?: string; fix?: string; at: string }
+	interface Node {
+		name: string; pool: string; status: 'provisioning' | 'ready' | 'draining' | 'removing' | 'failed'; message?: string; fix?: string; cordoned?: boolean; own?: boolean;
+		address?: string; version?: string; lastHeard?: string; createdAt?: string; cpu: Capacity; memory: Capacity;
+		pods: { name: string; app?: string; environment?: string; ready: boolean }[]; steps?: NodeStep[];
+		invite?: { command: string; cloudInit: string; expiresAt: string };
+	}
+	interface MovePlan { from: string; to: string; fits: boolean; reason?: string; needs: { cpu: number; memory: number }; free: { cpu: number; memory: number }; nodes: string[]; expected: string[] }
 	interface ImageUse { app: string; environment: string; release: number }
 	interface Image { name: string; digest: string; sizeBytes: number; createdAt: string; storedAt: string; usedBy?: ImageUse[] }
 	interface ImageUsage { usedBytes: number; budgetBytes: number; prunedAt?: string }

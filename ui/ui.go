@@ -2,7 +2,7 @@
 //
 // The files under web are plain ES modules that any browser runs as they are,
 // so a clean clone builds with go alone. For the way over the network the
-// handler joins them into one; see join. The content security policy allows
+// handler joins them into few; see join. The content security policy allows
 // the appliance's own files and nothing else.
 package ui
 
@@ -64,22 +64,24 @@ func load(source fs.FS) (map[string]*asset, error) {
 		return nil, err
 	}
 	assets := map[string]*asset{}
+	joined, err := join(root)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range joined {
+		if assets[name], err = newAsset(name, []byte(text)); err != nil {
+			return nil, err
+		}
+	}
 	err = fs.WalkDir(root, ".", func(name string, file fs.DirEntry, err error) error {
-		if err != nil || file.IsDir() || isPart(name) {
+		if err != nil || file.IsDir() || isModule(name) {
 			return err
 		}
 		content, err := fs.ReadFile(root, name)
 		if err != nil {
 			return err
 		}
-		switch {
-		case name == entry:
-			joined, err := join(root)
-			if err != nil {
-				return err
-			}
-			content = []byte(joined)
-		case path.Ext(name) == ".css":
+		if path.Ext(name) == ".css" {
 			content = []byte(squeezeStyle(string(content)))
 		}
 		assets[name], err = newAsset(name, content)
@@ -88,10 +90,9 @@ func load(source fs.FS) (map[string]*asset, error) {
 	return assets, err
 }
 
-// isPart tells whether a file is served as part of the joined module only.
-func isPart(name string) bool {
-	return path.Ext(name) == ".js" && name != entry && path.Dir(name) != "vendor"
-}
+// isModule tells whether a file is served only as a part of what it is joined
+// into.
+func isModule(name string) bool { return path.Ext(name) == ".js" && path.Dir(name) != "vendor" }
 
 func newAsset(name string, content []byte) (*asset, error) {
 	contentType, ok := contentTypes[path.Ext(name)]

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -57,6 +58,13 @@ func loadCertificate(folder string, names []string, now func() time.Time) (tls.C
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return "SHA256:" + hex.EncodeToString(sum[:])
+}
+
+// keyPin is the SHA-256 of a certificate's public key in base64, as HPKP (RFC
+// 7469) and curl write it.
+func keyPin(certificate tls.Certificate) string {
+	sum := sha256.Sum256(certificate.Leaf.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func makeCertificate(names []string, now time.Time) ([]byte, error) {

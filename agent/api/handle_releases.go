@@ -115,6 +115,46 @@ func (s *Server) postPromote(c *gin.Context) error {
 	return answer(c, http.StatusAccepted, release)
 }
 
+// postMove makes a release that runs elsewhere.
+func (s *Server) postMove(c *gin.Context) error {
+	name, env, to, err := moveOf(c)
+	if err != nil {
+		return err
+	}
+	release, err := s.cfg.Apps.Move(c.Request.Context(), name, env, to, identityOf(c).Name)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusAccepted, release)
+}
+
+// postMovePlan tells what a move would do; it changes nothing.
+func (s *Server) postMovePlan(c *gin.Context) error {
+	name, env, to, err := moveOf(c)
+	if err != nil {
+		return err
+	}
+	plan, err := s.cfg.Apps.PlanMove(c.Request.Context(), name, env, to)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, plan)
+}
+
+func moveOf(c *gin.Context) (string, agent.Environment, string, error) {
+	name, env, err := target(c)
+	if err != nil {
+		return "", "", "", err
+	}
+	var in struct {
+		To string `json:"to"`
+	}
+	if err := decode(c, &in); err != nil {
+		return "", "", "", err
+	}
+	return name, env, in.To, agent.ValidateName("place", in.To)
+}
+
 // postDiff tells what a deploy would change; it changes nothing.
 func (s *Server) postDiff(c *gin.Context) error {
 	name, env, err := target(c)

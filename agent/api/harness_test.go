@@ -94,7 +94,8 @@ func (a *appliance) config(root string) Config {
 	hub := NewHub(HubConfig{Log: log, Now: a.clock.now})
 	return Config{
 		Settings: settings, Version: "1.2.3", Identities: a.store, Journal: NewJournal(a.store, hub, log), Hub: hub,
-		Workspaces: a.workspaces, Apps: a.apps, Shells: a.commands, Series: a.apps, Images: a.images, Builds: a.builds, Market: a.market, System: fakeSystem{}, RootCA: fakeSystem{},
+		Workspaces: a.workspaces, Apps: a.apps, Shells: a.commands, Series: a.apps, Images: a.images, Builds: a.builds, Market: a.market,
+		Plans: fakePlans{}, Nodes: fakeNodes{}, Joins: fakeNodes{}, JoinFiles: fakeNodes{}, System: fakeSystem{}, RootCA: fakeSystem{},
 		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<title>hks</title>") }),
 		Metrics: prometheus.NewRegistry(), Log: log, Now: a.clock.now, Ready: a.ready.Load,
 	}
@@ -361,6 +362,14 @@ func (f *fakeApps) Progress(_ context.Context, _ string, _ agent.Environment, n 
 
 func (f *fakeApps) Rollback(_ context.Context, app string, _ agent.Environment, _ int, by string) (agent.Release, error) {
 	return someRelease(3), f.call("rollback", app, by)
+}
+
+func (f *fakeApps) Move(_ context.Context, app string, env agent.Environment, to, by string) (agent.Release, error) {
+	return agent.Release{App: app, Environment: env, Number: 1, Kind: "move", By: by, Spec: agent.Spec{Place: to}}, nil
+}
+
+func (f *fakeApps) PlanMove(_ context.Context, _ string, _ agent.Environment, to string) (agent.MovePlan, error) {
+	return agent.MovePlan{From: "shared", To: to, Fits: true}, nil
 }
 
 func (f *fakeApps) Promote(_ context.Context, app string, from, to agent.Environment, by string) (agent.Release, error) {

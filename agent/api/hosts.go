@@ -49,6 +49,24 @@ func (n *names) primary() string {
 	return n.domain
 }
 
+// outward is an address under which other machines reach this one: the first
+// that the settings name, else the one that its default route leaves by.
+func (n *names) outward() string {
+	if len(n.hosts) > 0 {
+		return n.hosts[0]
+	}
+	conn, err := net.Dial("udp", "192.0.2.1:9") // nothing is sent; RFC 5737 keeps the address for documentation
+	if err != nil {
+		return n.primary()
+	}
+	defer func() { _ = conn.Close() }()
+	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
+	if err != nil {
+		return n.primary()
+	}
+	return host
+}
+
 // certificate is the names and addresses that go into the API's certificate.
 func (n *names) certificate() []string {
 	list := []string{"localhost"}

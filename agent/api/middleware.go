@@ -98,7 +98,7 @@ func (s *Server) secure(c *gin.Context) error {
 }
 
 func isAPI(path string) bool {
-	return strings.HasPrefix(path, "/api/") || path == "/api" || path == "/healthz" || path == "/metrics" || path == "/ca.crt"
+	return strings.HasPrefix(path, "/api/") || path == "/api" || path == "/healthz" || path == "/metrics" || path == "/ca.crt" || path == "/join.sh"
 }
 
 func isAddress(host string) bool {
@@ -132,6 +132,14 @@ func (o crossOrigin) check(c *gin.Context) error {
 func (s *Server) admit(rule access) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		if rule == public {
+			return nil
+		}
+		if rule == joiner {
+			found, err := s.cfg.Joins.Progress(c.Request.Context(), bearer(c))
+			if err != nil {
+				return err
+			}
+			c.Set(identityKey, agent.Identity{Name: "node/" + found.Name, Via: "invitation"})
 			return nil
 		}
 		identity, err := s.auth.identify(c.Request)

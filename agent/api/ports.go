@@ -79,6 +79,8 @@ type AppReleases interface {
 	Release(ctx context.Context, app string, env agent.Environment, number int) (agent.Release, error)
 	Progress(ctx context.Context, app string, env agent.Environment, number int) iter.Seq2[agent.Progress, error]
 	Rollback(ctx context.Context, app string, env agent.Environment, number int, by string) (agent.Release, error)
+	Move(ctx context.Context, app string, env agent.Environment, to, by string) (agent.Release, error)
+	PlanMove(ctx context.Context, app string, env agent.Environment, to string) (agent.MovePlan, error)
 	Promote(ctx context.Context, app string, from, to agent.Environment, by string) (agent.Release, error)
 	Diff(ctx context.Context, app string, env agent.Environment, deploy agent.Deploy) ([]agent.Change, error)
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 )
@@ -14,6 +15,7 @@ const (
 	public            // anyone
 	owner             // the owner, by session or token, and root on the socket
 	socketOnly        // root on the socket
+	joiner            // a machine with an invitation
 )
 
 // shape says how long a request may take and how large its body may be.
@@ -37,7 +39,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const app = "/api/apps/:app/:env"
-	return append([]route{
+	return slices.Concat(s.nodeRoutes(), s.planRoutes(), s.marketRoutes(), []route{
 		{http.MethodGet, "/healthz", public, plain, s.healthz},
 		{http.MethodGet, "/api/info", public, plain, s.getInfo},
 		{http.MethodGet, "/ca.crt", public, plain, s.getRootCA},
@@ -68,6 +70,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, app + "/releases/:number/progress", owner, stream, s.getProgress},
 		{http.MethodPost, app + "/rollback", owner, plain, s.postRollback},
 		{http.MethodPost, app + "/promote", owner, plain, s.postPromote},
+		{http.MethodPost, app + "/move", owner, plain, s.postMove},
+		{http.MethodPost, app + "/move/plan", owner, plain, s.postMovePlan},
 		{http.MethodPost, app + "/diff", owner, plain, s.postDiff},
 		{http.MethodPost, app + "/restart", owner, plain, s.changeApp(s.cfg.Apps.RestartApp)},
 		{http.MethodPost, app + "/stop", owner, plain, s.changeApp(s.cfg.Apps.StopApp)},
@@ -94,7 +98,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/api/events", owner, stream, s.getEvents},
 		{http.MethodGet, "/api/system", owner, plain, s.getSystem},
 		{http.MethodGet, "/metrics", owner, plain, s.getMetrics},
-	}, s.marketRoutes()...)
+	})
 }
 
 func (s *Server) newEngine() *gin.Engine {

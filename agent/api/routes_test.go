@@ -16,7 +16,7 @@ import (
 
 // fill puts values in place of a path's parameters.
 func fill(path string) string {
-	return strings.NewReplacer(":app", "web", ":env", "staging", ":number", "1", ":id", "abc", ":service", "db", ":chart", "postgresql", ":backup", "1", ":job", "1").Replace(path)
+	return strings.NewReplacer(":app", "web", ":env", "staging", ":number", "1", ":id", "abc", ":node", "prod-1", ":file", "k3s", ":service", "db", ":chart", "postgresql", ":backup", "1", ":job", "1").Replace(path)
 }
 
 func TestEveryRouteHasARule(t *testing.T) {
@@ -46,7 +46,7 @@ func TestEveryRouteHasARule(t *testing.T) {
 func TestPublicRoutes(t *testing.T) {
 	want := map[string]bool{
 		"GET /healthz": true, "GET /api/info": true, "GET /ca.crt": true, "GET /api/setup": true, "POST /api/setup": true,
-		"POST /api/login": true, "POST /api/tokens/login": true,
+		"POST /api/login": true, "POST /api/tokens/login": true, "GET /join.sh": true,
 	}
 	for _, r := range newAppliance(t).routes() {
 		if key := r.method + " " + r.path; (r.access == public) != want[key] {

@@ -33,6 +33,10 @@ type Config struct {
 	Images     Images
 	Builds     Builds
 	Market     Market // nil: the appliance has no marketplace
+	Nodes      Nodes  // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans      Plans  // nil: there is one plan only
+	Joins      Joins
+	JoinFiles  JoinFiles
 	System     Systemer
 	RootCA     RootCA
 	UI         http.Handler // the screens, with a fallback of their own
@@ -72,6 +76,7 @@ type Server struct {
 	started     bool
 	stopped     bool
 	fingerprint string
+	pin         string // base64 of the SHA-256 of the certificate's public key
 	address     net.Addr
 	remote      *http.Server
 	local       *http.Server
@@ -142,7 +147,7 @@ func (s *Server) Start(ctx context.Context) error {
 		_ = socket.Close() // the listener's error is the one to tell
 		return err
 	}
-	s.started, s.fingerprint, s.address, s.socket = true, fingerprint, listener.Addr(), socket
+	s.started, s.fingerprint, s.pin, s.address, s.socket = true, fingerprint, keyPin(certificate), listener.Addr(), socket
 	s.remote = s.newHTTPServer(s.engine)
 	s.remote.TLSConfig = tlsConfig(certificate)
 	s.local = s.newHTTPServer(markLocal(s.engine))
@@ -208,6 +213,13 @@ func (s *Server) Fingerprint() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fingerprint
+}
+
+// pinned is what curl's --pinnedpubkey takes, known after Start.
+func (s *Server) pinned() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pin
 }
 
 // Addr is where the API listens, known after Start.

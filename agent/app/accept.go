@@ -107,6 +107,9 @@ func (m *Manager) check(ctx context.Context, k key, state store.AppState, r stor
 	if err := checkQuota(ws, r.Spec, scale); err != nil {
 		return err
 	}
+	if err := m.checkPlace(ctx, r.Spec.Place); err != nil {
+		return err
+	}
 	return m.checkRoutes(ctx, k, r.Spec)
 }
 
@@ -196,7 +199,7 @@ func (m *Manager) Promote(ctx context.Context, app string, from, to agent.Enviro
 // promoted is the configuration of one environment as that of another, which
 // had before until now.
 func promoted(source, before agent.Spec) agent.Spec {
-	spec := agent.Spec{Env: before.Env, Components: slices.Clone(source.Components)}
+	spec := agent.Spec{Env: before.Env, Place: before.Place, Components: slices.Clone(source.Components)}
 	for i := range spec.Components {
 		c := &spec.Components[i]
 		was, ok := before.Component(c.Name)
@@ -284,6 +287,8 @@ func (m *Manager) accept(ctx context.Context, k key, r store.AppRelease, replica
 	switch accepted.Kind {
 	case kindRollback:
 		words = fmt.Sprintf("release %d accepted: back to release %d (%s)", accepted.Number, accepted.From, images)
+	case kindMove:
+		words = fmt.Sprintf("release %d accepted: moves to %s (%s)", accepted.Number, wordOf(accepted.Spec.Place), images)
 	case kindPromote:
 		words = fmt.Sprintf("release %d accepted: promoted from another environment's release %d (%s)", accepted.Number, accepted.From, images)
 	}

@@ -26,6 +26,7 @@ func complete(d agent.Deploy, newest agent.Spec) (spec agent.Spec, kept []string
 			return agent.Spec{}, nil, err
 		}
 	}
+	spec.Place = newest.Place
 	if len(spec.Components) == 0 {
 		return agent.Spec{}, nil, refuse("components", nil, "the app has no component yet", "give it an image: hks deploy --image IMAGE --port PORT")
 	}

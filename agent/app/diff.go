@@ -61,6 +61,9 @@ func compare(from, to agent.Spec) []agent.Change {
 		}
 		changes = append(changes, compareComponent(was, is)...)
 	}
+	if from.Place != to.Place && len(from.Components) > 0 {
+		changes = append(changes, agent.Change{Field: "place", From: wordOf(from.Place), To: wordOf(to.Place)})
+	}
 	return append(changes, compareEnv(from.Env, to.Env)...)
 }
 

@@ -20,6 +20,7 @@ type Config struct {
 	Images    Images
 	Route     RouteChecker
 	Sampler   Sampler // nil: no figures
+	Nodes     Nodes   // nil: there is the shared pool only
 
 	Publish      func(kind, subject string, object any)
 	Activity     func(ctx context.Context, activity agent.Activity)

@@ -209,7 +209,7 @@ func (p part) pod() *coreac.PodSpecApplyConfiguration {
 	if p.podLevel == restricted {
 		security.WithRunAsNonRoot(true)
 	}
-	return coreac.PodSpec().
+	return p.placed(coreac.PodSpec()).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
 		WithTerminationGracePeriodSeconds(graceSeconds).

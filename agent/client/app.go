@@ -80,6 +80,19 @@ func (c *Client) Promote(ctx context.Context, app string, from, to agent.Environ
 	return r, err
 }
 
+// Move makes a release whose instances run elsewhere: shared, dedicated, or
+// the name of a dedicated node.
+func (c *Client) Move(ctx context.Context, app string, env agent.Environment, to string) (agent.Release, error) {
+	var r agent.Release
+	return r, c.call(ctx, http.MethodPost, appPath(app, env, "/move"), map[string]string{"to": to}, &r)
+}
+
+// PlanMove tells what a move would do, and does nothing.
+func (c *Client) PlanMove(ctx context.Context, app string, env agent.Environment, to string) (agent.MovePlan, error) {
+	var plan agent.MovePlan
+	return plan, c.call(ctx, http.MethodPost, appPath(app, env, "/move/plan"), map[string]string{"to": to}, &plan)
+}
+
 // Diff tells what a deploy would change, and changes nothing.
 func (c *Client) Diff(ctx context.Context, app string, env agent.Environment, d agent.Deploy) ([]agent.Change, error) {
 	var changes []agent.Change

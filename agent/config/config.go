@@ -210,6 +210,10 @@ func (p Paths) State(elem ...string) string {
 	return p.At(append([]string{"var/lib/hks"}, elem...)...)
 }
 
+// NodeFile says which node of which appliance this machine is; an appliance
+// itself has none.
+func (p Paths) NodeFile() string { return p.State("node.json") }
+
 // Run holds sockets and pid files; it is gone after a reboot.
 func (p Paths) Run(elem ...string) string { return p.At(append([]string{"run/hks"}, elem...)...) }
 

@@ -23,6 +23,7 @@ import (
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
 	"hks.dev/hks/agent/market"
+	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
 	"hks.dev/hks/agent/store"
@@ -50,6 +51,9 @@ type parts struct {
 	market    *market.Manager
 	sampler   *aiops.Sampler
 	names     *names
+	nodes     *node.Manager
+	plan      *plan.Manager
+	joinFiles *joinFiles
 	api       *api.Server
 }
 
@@ -67,7 +71,7 @@ func assemble(cfg Config) (*parts, error) {
 	hub := api.NewHub(api.HubConfig{})
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
-		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Budget: int64(settings.Registry.Budget),
+		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
 		Uses: p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -86,7 +90,7 @@ func assemble(cfg Config) (*parts, error) {
 	}
 	gateway := newGatewayClient(paths.GatewaySocket())
 	system := &system{registry: p.registry, gateway: gateway, builder: p.builder.daemon}
-	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }); err != nil {
+	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }, nil); err != nil {
 		return nil, err
 	}
 	p.boot = newBoot(bootConfig{
@@ -109,7 +113,7 @@ func assemble(cfg Config) (*parts, error) {
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Market: p.market,
-		System: system, RootCA: gateway, UI: ui.Handler(),
+		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -132,6 +136,12 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	if err != nil {
 		return err
 	}
+	if err := p.buildPlan(cfg, plans, journal); err != nil {
+		return err
+	}
+	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.sampler, err = aiops.New(aiops.Config{
 		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Log: cfg.Log,
 	})
@@ -144,7 +154,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
 	p.apps, err = app.New(app.Config{
-		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler,
+		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes,
 		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
 		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
@@ -221,6 +231,7 @@ func (p *parts) components() []component {
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the marketplace", p.market.Start, p.market.Stop},
+		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},
 	}

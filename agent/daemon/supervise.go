@@ -68,14 +68,15 @@ func (s *supervisor) gateway() (supervised, error) {
 	})
 }
 
-// engine makes k3s's runner and the engine over it.
-func (s *supervisor) engine(changed func(k3s.Health)) (*k3s.Engine, supervised, error) {
+// engine makes k3s's runner and the engine over it; with join it is a node of a
+// cluster elsewhere.
+func (s *supervisor) engine(changed func(k3s.Health), join *k3s.Join) (*k3s.Engine, supervised, error) {
 	settings := s.cfg.Settings.K3s
 	cfg := k3s.Config{
 		Binary: settings.Binary, DataDir: s.paths.K3sData(), ConfigFile: s.paths.K3sConfig(), RegistriesFile: s.paths.K3sRegistries(),
 		Kubeconfig: s.paths.K3sKubeconfig(), RevisionFile: s.paths.State("k3s.revision"),
 		NodeName: settings.NodeName, TLSSANs: s.cfg.Settings.API.Hosts, Extra: settings.Extra, StartTimeout: settings.StartTimeout,
-		Environ: s.cfg.Environ, OnChange: changed, Logger: s.cfg.Log,
+		Environ: s.cfg.Environ, OnChange: changed, Logger: s.cfg.Log, Join: join,
 	}
 	command, env := cfg.Command()
 	runner, err := s.k3s(command, env)

@@ -36,6 +36,7 @@ type Config struct {
 	TLSSANs      []string       // further names of the API server
 	Extra        map[string]any // merged over k3s's settings
 	StartTimeout time.Duration  // until the cluster is of use; default 5 min
+	Join         *Join          // the cluster to join; nil: this machine is the cluster
 	Environ      []string       // this process's environment, of which k3s gets what it needs
 
 	Runner   Runner
@@ -66,7 +67,7 @@ func New(cfg Config) (*Engine, error) {
 		"binary": cfg.Binary, "data folder": cfg.DataDir, "settings file": cfg.ConfigFile,
 		"registries file": cfg.RegistriesFile, "kubeconfig": cfg.Kubeconfig, "revision file": cfg.RevisionFile,
 	} {
-		if value == "" {
+		if value == "" && (cfg.Join == nil || name != "kubeconfig") {
 			return nil, fmt.Errorf("the engine needs a %s", name)
 		}
 	}
@@ -167,8 +168,10 @@ func (e *Engine) launch(ctx context.Context) error {
 		state.Running = false
 	}
 	if !state.Running {
-		if err := e.checkPort(); err != nil {
-			return err
+		if e.cfg.Join == nil {
+			if err := e.checkPort(); err != nil {
+				return err
+			}
 		}
 		// Written while nothing runs: a crash in between costs one restart at
 		// most, and never lets old settings pass for new ones.

@@ -124,6 +124,9 @@ func (e *Engine) look(ctx context.Context, c *cluster, wasReady bool) (agent.Pro
 	case !process.Running:
 		return process, "waiting for the k3s process"
 	}
+	if e.cfg.Join != nil {
+		return process, lookAtNode(ctx)
+	}
 	if err := c.load(); err != nil {
 		return process, "waiting for k3s to write its credential"
 	}

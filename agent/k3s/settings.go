@@ -35,6 +35,9 @@ var forced = map[string]string{
 // settings is the content of k3s's settings file: hks's own, and k3s.extra
 // over them. Lists that hks fills are appended to.
 func (c Config) settings() ([]byte, error) {
+	if c.Join != nil {
+		return c.joinSettings()
+	}
 	out := map[string]any{
 		"data-dir":              c.DataDir,
 		"write-kubeconfig":      c.Kubeconfig,
@@ -107,6 +110,9 @@ func extraError(key, why, fix string) *agent.Error {
 // Command is how k3s is run. k3s reads where its data is before it reads a
 // file named by --config, so both places are given by the environment.
 func (c Config) Command() (argv, env []string) {
+	if c.Join != nil {
+		return []string{c.Binary, "agent"}, c.environment()
+	}
 	return []string{c.Binary, "server"}, c.environment()
 }
 

@@ -42,7 +42,7 @@ func roles() map[string][]grant {
 	return map[string][]grant{
 		AgentAccount: {
 			{"", []string{"namespaces"}, nil, write},
-			{"", []string{"nodes"}, nil, read},
+			{"", []string{"nodes"}, nil, []string{"get", "list", "watch", "patch", "delete"}}, // labels, taints and drains of dedicated nodes
 			{"", []string{"nodes/proxy"}, nil, []string{"get"}},
 			{"networking.k8s.io", []string{"servicecidrs"}, nil, []string{"get", "list"}},
 			{"rbac.authorization.k8s.io", []string{"rolebindings"}, nil, []string{"get", "create", "patch", "delete"}},
@@ -58,6 +58,7 @@ func roles() map[string][]grant {
 			{"", []string{"serviceaccounts/token"}, nil, []string{"create"}},
 			{"", []string{"pods"}, nil, []string{"get", "list", "watch", "delete"}},
 			{"", []string{"pods/log"}, nil, []string{"get"}},
+			{"", []string{"pods/eviction"}, nil, []string{"create"}},
 			{"", []string{"pods/exec", "pods/portforward"}, nil, []string{"get", "create"}}, // get by WebSocket, create by SPDY
 			{"", []string{"events"}, nil, read},
 			{"", []string{"secrets"}, nil, []string{"update"}}, // Helm keeps its releases in Secrets

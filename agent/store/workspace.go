@@ -21,6 +21,7 @@ type Workspace struct {
 	Leftover  string // a namespace that is to be removed
 	PodLevel  string
 	Plan      string // the plan's name
+	Applied   string // the plan whose limits the cluster was seen to hold
 	By        string // who asked for the work in hand
 	Deadline  time.Time
 	CreatedAt time.Time
@@ -29,9 +30,9 @@ type Workspace struct {
 // Workspace returns the workspace; ok is false when there is none.
 func (s *Store) Workspace(ctx context.Context) (w Workspace, ok bool, err error) {
 	var deadline, created int64
-	err = s.db.QueryRowContext(ctx, `SELECT name, status, step, reason, fix, rename_to, leftover, pod_level, plan, by_whom, deadline, created_at
+	err = s.db.QueryRowContext(ctx, `SELECT name, status, step, reason, fix, rename_to, leftover, pod_level, plan, applied, by_whom, deadline, created_at
 		FROM workspace WHERE id = 1`).
-		Scan(&w.Name, &w.Status, &w.Step, &w.Reason, &w.Fix, &w.RenameTo, &w.Leftover, &w.PodLevel, &w.Plan, &w.By, &deadline, &created)
+		Scan(&w.Name, &w.Status, &w.Step, &w.Reason, &w.Fix, &w.RenameTo, &w.Leftover, &w.PodLevel, &w.Plan, &w.Applied, &w.By, &deadline, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Workspace{}, false, nil
 	}
@@ -45,9 +46,9 @@ func (s *Store) Workspace(ctx context.Context) (w Workspace, ok bool, err error)
 // PutWorkspace writes the whole of the workspace in place of what was there.
 func (s *Store) PutWorkspace(ctx context.Context, w Workspace) error {
 	_, err := s.db.ExecContext(ctx, `INSERT OR REPLACE INTO workspace
-		(id, name, status, step, reason, fix, rename_to, leftover, pod_level, plan, by_whom, deadline, created_at)
-		VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		w.Name, string(w.Status), w.Step, w.Reason, w.Fix, w.RenameTo, w.Leftover, w.PodLevel, w.Plan, w.By,
+		(id, name, status, step, reason, fix, rename_to, leftover, pod_level, plan, applied, by_whom, deadline, created_at)
+		VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		w.Name, string(w.Status), w.Step, w.Reason, w.Fix, w.RenameTo, w.Leftover, w.PodLevel, w.Plan, w.Applied, w.By,
 		millis(w.Deadline), millis(w.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("writing the workspace: %w", err)

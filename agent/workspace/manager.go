@@ -26,6 +26,7 @@ type Manager struct {
 
 	mu    sync.Mutex // guards the row's read-modify-write and the fields below
 	usage usage
+	refit bool // the limits are to be put right soon
 }
 
 // New checks the settings.

@@ -44,6 +44,8 @@ func (b *builder) quotaConfig(ctx context.Context) (*coreac.ResourceQuotaApplyCo
 			},
 		}
 	}
+	milliCPU += pool.dedicatedCPU
+	memory += pool.dedicatedMemory
 	cpu := func(n int64) resource.Quantity { return *resource.NewMilliQuantity(n, resource.DecimalSI) }
 	bytes := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.BinarySI) }
 	count := func(n int) resource.Quantity { return *resource.NewQuantity(int64(n), resource.DecimalSI) }
@@ -64,9 +66,13 @@ func (b *builder) quotaConfig(ctx context.Context) (*coreac.ResourceQuotaApplyCo
 
 type pool struct {
 	milliCPU, memory int64
+
+	// Of dedicated nodes, which belong to the workspace as a whole.
+	dedicatedCPU, dedicatedMemory int64
 }
 
-// sharedPool adds up what the ready shared nodes can allocate.
+// sharedPool adds up what the ready shared nodes can allocate, and beside it
+// what dedicated ones can.
 func (b *builder) sharedPool(ctx context.Context) (pool, error) {
 	nodes, err := b.nodes(ctx)
 	if err != nil {
@@ -75,7 +81,12 @@ func (b *builder) sharedPool(ctx context.Context) (pool, error) {
 	var p pool
 	ready := false
 	for _, node := range nodes {
-		if node.Labels[agent.LabelNodePool] == agent.PoolDedicated || node.Spec.Unschedulable || !nodeReady(&node) {
+		if node.Labels[agent.LabelNodePool] == agent.PoolDedicated {
+			p.dedicatedCPU += node.Status.Allocatable.Cpu().MilliValue()
+			p.dedicatedMemory += node.Status.Allocatable.Memory().Value()
+			continue
+		}
+		if node.Spec.Unschedulable || !nodeReady(&node) {
 			continue
 		}
 		ready = true

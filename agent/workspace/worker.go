@@ -69,10 +69,13 @@ func (m *Manager) next(ctx context.Context, repaired *time.Time) (time.Duration,
 	if row.Status != agent.WorkspaceReady {
 		return m.cfg.Repair, nil
 	}
-	if now := m.cfg.Now(); now.Sub(*repaired) >= m.cfg.Repair {
+	if now := m.cfg.Now(); m.takeRefit() || row.Plan != row.Applied || now.Sub(*repaired) >= m.cfg.Repair {
 		*repaired = now
 		if err := m.repair(ctx, row); err != nil {
 			return m.cfg.Refresh, err
+		}
+		if row.Plan != row.Applied {
+			return 0, m.applied(ctx, row.Plan)
 		}
 	}
 	m.refresh(ctx, row.Name)
@@ -87,6 +90,9 @@ func (m *Manager) create(ctx context.Context, row store.Workspace) error {
 	}
 	row, err = m.change(ctx, func(w *store.Workspace) {
 		w.Status, w.Step, w.Reason, w.Fix, w.Leftover = agent.WorkspaceReady, "", "", "", ""
+		if w.Plan == row.Plan {
+			w.Applied = row.Plan
+		}
 		if w.RenameTo != "" { // asked for in the meantime
 			beginRename(w, m.cfg.Now().Add(m.cfg.Timeout))
 		}

@@ -18,6 +18,7 @@ var version = "dev" // set by the linker
 
 func main() {
 	root := flag.String("root", "/", "folder below which all files are")
+	node := flag.Bool("node", false, "run a node that has joined another machine's appliance")
 	show := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
 	if *show {
@@ -25,7 +26,7 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	err := run(ctx, *root)
+	err := run(ctx, *root, *node)
 	stop()
 	if err == nil {
 		return

@@ -16,8 +16,9 @@ import (
 // memory, which belongs to the owner's apps.
 const gcPercent = 50
 
-// run reads the settings and runs the agent until ctx ends.
-func run(ctx context.Context, root string) error {
+// run reads the settings and runs the agent, or the agent of a node, until ctx
+// ends.
+func run(ctx context.Context, root string, node bool) error {
 	settings, err := config.Load(root, os.Getenv)
 	if err != nil {
 		return err
@@ -29,7 +30,15 @@ func run(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	d, err := daemon.New(daemon.Config{Settings: settings, Version: version, Log: log, Environ: os.Environ(), Notifier: notifier})
+	cfg := daemon.Config{Settings: settings, Version: version, Log: log, Environ: os.Environ(), Notifier: notifier}
+	if node {
+		n, err := daemon.NewNode(cfg)
+		if err != nil {
+			return err
+		}
+		return n.Run(ctx)
+	}
+	d, err := daemon.New(cfg)
 	if err != nil {
 		return err
 	}

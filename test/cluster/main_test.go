@@ -90,7 +90,11 @@ func bringUp(ctx context.Context) error {
 	if err := os.MkdirAll("/etc/hks", 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile("/etc/hks/config.yaml", []byte(settings), 0o600); err != nil {
+	network, err := secondNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile("/etc/hks/config.yaml", []byte(settings+network), 0o600); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks-installer"), "up", "--root", "/", "--from", appliance.bin)

@@ -26,6 +26,7 @@ type plan struct {
 	Scratch, Hostname, Command string
 	Args                       []string
 	Network                    network
+	Other                      bool // a second machine beside the one it is started from
 }
 
 // launch runs the command inside and takes everything away afterwards.
@@ -38,7 +39,9 @@ func launch(opts options) (code int, err error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	dieWithGoRun()
-	sweep()
+	if opts.bridge == "" { // else the processes of other sandboxes may not be seen from here
+		sweep()
+	}
 
 	path, err := exec.LookPath(opts.command[0])
 	if err != nil {
@@ -66,7 +69,15 @@ func launch(opts options) (code int, err error) {
 		}
 		net = n
 	}
-	cmd, begin, err := startInside(plan{Scratch: scratch, Hostname: opts.hostname, Command: path, Args: opts.command, Network: net})
+	if opts.bridge != "" {
+		undo, n, err := makePort(opts.bridge, opts.address)
+		defer func() { err = errors.Join(err, undo()) }()
+		if err != nil {
+			return 0, err
+		}
+		net = n
+	}
+	cmd, begin, err := startInside(plan{Scratch: scratch, Hostname: opts.hostname, Command: path, Args: opts.command, Network: net, Other: opts.bridge != ""})
 	if err != nil {
 		return 0, err
 	}

@@ -1,7 +1,7 @@
 // Command sandbox runs a command with a network, mounts, processes and control groups of its own, for tests that run a
 // cluster. Nothing it does outlives it, and it says nothing unless something fails.
 //
-//	go run ./test/sandbox [--nat] [--hostname NAME] -- CMD ARGS...
+//	go run ./test/sandbox [--nat | --bridge NAME --address A/BITS] [--hostname NAME] -- CMD ARGS...
 package main
 
 import (
@@ -21,6 +21,8 @@ func main() {
 	opts := options{}
 	fs := flag.NewFlagSet("sandbox", flag.ExitOnError)
 	fs.BoolVar(&opts.nat, "nat", false, "connect the sandbox to the machine's network, with masquerading")
+	fs.StringVar(&opts.bridge, "bridge", "", "connect the sandbox to this bridge, as a further machine of its network")
+	fs.StringVar(&opts.address, "address", "", "ADDRESS/BITS on that bridge")
 	fs.StringVar(&opts.hostname, "hostname", "sandbox", "the host name inside")
 	fs.Usage = func() {
 		fmt.Fprintln(fs.Output(), "usage: sandbox [flags] -- CMD ARGS...")
@@ -38,6 +40,8 @@ func main() {
 
 type options struct {
 	nat      bool
+	bridge   string
+	address  string
 	hostname string
 	command  []string
 }

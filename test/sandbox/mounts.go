@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,12 +20,15 @@ var fresh = []string{
 }
 
 func makeMounts(p plan) error {
-	// Nothing mounted here reaches the machine; among the sandbox's own containers it must spread.
-	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("make-rslave: %w", err)
+	// Nothing mounted here reaches the machine, and nothing from there comes in; among the sandbox's own containers it must spread.
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("make-rprivate: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make-rshared: %w", err)
+	}
+	if err := dropClusterMounts(); err != nil {
+		return err
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("/proc: %w", err)
@@ -39,7 +44,11 @@ func makeMounts(p plan) error {
 			return err
 		}
 	}
-	for _, dir := range fresh {
+	all := fresh
+	if p.Other {
+		all = append(slices.Clone(fresh), "/usr/local") // over that of the place it was started from, where an appliance may be installed
+	}
+	for _, dir := range all {
 		if err := bindFresh(p.Scratch, dir); err != nil {
 			return err
 		}
@@ -49,6 +58,30 @@ func makeMounts(p plan) error {
 		return err
 	}
 	return os.WriteFile("/etc/hostname", []byte(p.Hostname+"\n"), 0o644)
+}
+
+// dropClusterMounts takes those of a cluster away that runs where the sandbox was started from: a copy of each came
+// along with the mount namespace, and what looks for leftovers would find it.
+func dropClusterMounts() error {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(string(data), "\n")
+	for _, line := range slices.Backward(lines) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		for _, below := range []string{"/run/k3s/", "/run/netns/", "/var/lib/kubelet/", "/var/lib/rancher/"} {
+			if strings.HasPrefix(fields[4], below) {
+				if err := unix.Unmount(fields[4], unix.MNT_DETACH); err != nil && err != unix.EINVAL && err != unix.ENOENT {
+					return fmt.Errorf("unmounting %s: %w", fields[4], err)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func overlay(scratch, dir string) error {

@@ -53,6 +53,7 @@ export function actionsOf(app) {
 			run: () => perform(`Starting ${name}.`, () => api.start(name, environment)),
 		});
 	}
+	if (app.release > 0) actions.push({ id: 'move', label: 'Move to another node', icon: 'promote', cli: commands.move(app, 'dedicated'), run: () => openDialog({ kind: 'move', app }) });
 	if (environment === 'staging' && app.release > 0) {
 		actions.push({ id: 'promote', label: 'Promote to production', icon: 'promote', cli: commands.promote(app, 'production'), run: () => openDialog({ kind: 'promote', app }) });
 	}

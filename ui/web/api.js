@@ -247,6 +247,28 @@ export const api = {
 	/** @param {number} id @param {AbortSignal} signal @param {(line: hks.BuildLine) => void} onLine */
 	buildLog: (id, signal, onLine) => stream(`/api/builds/${id}/log?follow=true`, signal, (_, data) => onLine(data)),
 
+	/** @returns {Promise<hks.PlanState>} */
+	plan: () => request('GET', '/api/plan'),
+	/** @param {string} plan @returns {Promise<hks.PlanState>} */
+	changePlan: (plan) => request('POST', '/api/plan', { plan }),
+
+	/** @returns {Promise<hks.Node[]>} */
+	nodes: () => request('GET', '/api/nodes'),
+	/** @param {string} name @returns {Promise<hks.Node>} */
+	node: (name) => request('GET', `/api/nodes/${encodeURIComponent(name)}`),
+	/** @param {string} name @returns {Promise<hks.Node>} */
+	inviteNode: (name) => request('POST', '/api/nodes', { name }),
+	/** @param {string} name @returns {Promise<hks.Node>} */
+	drainNode: (name) => request('POST', `/api/nodes/${encodeURIComponent(name)}/drain`),
+	/** @param {string} name @returns {Promise<hks.Node>} */
+	resumeNode: (name) => request('POST', `/api/nodes/${encodeURIComponent(name)}/resume`),
+	/** @param {string} name @returns {Promise<hks.Node>} */
+	removeNode: (name) => request('DELETE', `/api/nodes/${encodeURIComponent(name)}`),
+	/** @param {string} name @param {string} environment @param {string} to @returns {Promise<hks.MovePlan>} */
+	planMove: (name, environment, to) => request('POST', `${appPath(name, environment)}/move/plan`, { to }, { again: true }),
+	/** @param {string} name @param {string} environment @param {string} to @returns {Promise<hks.Release>} */
+	move: (name, environment, to) => request('POST', `${appPath(name, environment)}/move`, { to }),
+
 	/** @returns {Promise<hks.Image[]>} */
 	images: () => request('GET', '/api/images'),
 	/** @returns {Promise<hks.ImageUsage>} */

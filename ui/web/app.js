@@ -7,29 +7,25 @@ import { Problem } from './components/problem.js';
 import { Shell } from './components/shell.js';
 import { Toasts } from './components/toasts.js';
 import { html } from './html.js';
+import { lazy } from './lazy.js';
 import { listen } from './router.js';
 import { begin, expired } from './session.js';
 import { get, openDialog, set, useStore } from './store.js';
-import { AppView } from './views/app.js';
-import { BuildView } from './views/build.js';
 import { DashboardView } from './views/dashboard.js';
-import { ImagesView } from './views/images.js';
 import { LoginView } from './views/login.js';
-import { MarketView } from './views/market.js';
 import { NotFoundView } from './views/not-found.js';
-import { ServiceView } from './views/service.js';
-import { SettingsView } from './views/settings.js';
 import { SetupView } from './views/setup.js';
 
-/** Screens of the owner. @type {[RegExp, any][]} */
+/** Screens of the owner; all but the first are fetched when they are shown. @type {[RegExp, any][]} */
 const screens = [
 	[/^\/$/, DashboardView],
-	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, AppView],
-	[/^\/builds\/([1-9]\d*)$/, BuildView],
-	[/^\/images$/, ImagesView],
-	[/^\/services$/, MarketView],
-	[/^\/services\/([a-z][-a-z0-9]*)$/, ServiceView],
-	[/^\/settings$/, SettingsView],
+	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, lazy(() => import('./views/app.js').then((m) => m.AppView))],
+	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
+	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
+	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
+	[/^\/services$/, lazy(() => import('./views/market.js').then((m) => m.MarketView))],
+	[/^\/services\/([a-z][-a-z0-9]*)$/, lazy(() => import('./views/service.js').then((m) => m.ServiceView))],
+	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];
 
 function Root() {

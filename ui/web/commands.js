@@ -29,6 +29,8 @@ export const commands = {
 	unsetEnv: (app, key) => `hks env unset ${quote(app.name)} ${quote(key)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {string} to */
 	promote: (app, to) => `hks promote ${quote(app.name)} --from ${app.environment} --to ${to}`,
+	/** @param {Target} app @param {string} to */
+	move: (app, to) => `hks app move ${quote(app.name)} --to ${quote(to)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {number} release */
 	rollback: (app, release) => `hks rollback ${quote(app.name)} ${release}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {{follow: boolean, previous: boolean, component?: string}} query */

@@ -4,7 +4,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
 
 /**
  * @typedef {{id: number, kind: 'info' | 'success' | 'error', message: string, detail?: string, action?: {label: string, run: () => void}}} Toast
- * @typedef {{kind: string, app?: hks.App, release?: hks.Release, build?: hks.Build, component?: string, variable?: string, image?: hks.Image, plan?: hks.ImagePrune, onDone?: () => unknown}} Dialog
+ * @typedef {{kind: string, app?: hks.App, release?: hks.Release, build?: hks.Build, component?: string, variable?: string, image?: hks.Image, plan?: hks.ImagePrune, node?: hks.Node, onDone?: () => unknown}} Dialog
  * @typedef {{
  *   info: hks.Info | null,
  *   identity: hks.Identity | null,

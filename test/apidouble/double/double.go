@@ -105,10 +105,14 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	if err := d.builds.Start(ctx); err != nil {
 		return err
 	}
+	plans, err := newPlans(cfg.Speed, journal.Record)
+	if err != nil {
+		return err
+	}
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
-		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds,
+		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Plans: plans,
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,
 	})

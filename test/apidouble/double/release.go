@@ -253,6 +253,18 @@ func (w apps) Rollback(ctx context.Context, name string, env agent.Environment, 
 	return w.release(name, env, before.Spec, nil, agent.Release{Kind: "rollback", From: number, By: by})
 }
 
+// Move is refused: a made-up cluster has one machine.
+func (w apps) Move(context.Context, string, agent.Environment, string, string) (agent.Release, error) {
+	return agent.Release{}, errNoNodes
+}
+
+// PlanMove is refused too.
+func (w apps) PlanMove(context.Context, string, agent.Environment, string) (agent.MovePlan, error) {
+	return agent.MovePlan{}, errNoNodes
+}
+
+var errNoNodes = agent.Errorf(agent.CodeNotFound, "let a machine join with: hks node add NAME", "there is no dedicated node")
+
 func (w apps) Promote(ctx context.Context, name string, from, to agent.Environment, by string) (agent.Release, error) {
 	source, err := w.Get(ctx, name, from)
 	if err != nil {

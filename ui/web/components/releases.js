@@ -26,7 +26,8 @@ export function Releases({ app, releases }) {
 }
 
 /** @param {hks.Release} release */
-function kind({ kind, from }) {
+function kind({ kind, from, spec }) {
+	if (kind === 'move') return `moved to ${spec.place || 'shared'}`;
 	if (!from) return kind;
 	return kind === 'promote' ? `promoted from staging #${from}` : `${kind} to #${from}`;
 }

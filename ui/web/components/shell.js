@@ -7,6 +7,7 @@ const links = [
 	{ path: '/', label: 'Dashboard', within: /^\/($|apps\/)/ },
 	{ path: '/services', label: 'Services', within: /^\/services/ },
 	{ path: '/images', label: 'Images', within: /^\/images/ },
+	{ path: '/nodes', label: 'Nodes', within: /^\/nodes/ },
 	{ path: '/settings', label: 'Settings', within: /^\/settings/ },
 ];
 

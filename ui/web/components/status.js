@@ -3,7 +3,8 @@ import { html } from '../html.js';
 /** What a status means for the eye. @type {Record<string, string>} */
 const tones = {
 	running: 'good', ready: 'good', succeeded: 'good', healthy: 'good', live: 'good',
-	deploying: 'busy', updating: 'busy', creating: 'busy', renaming: 'busy', stopping: 'busy', deleting: 'busy', pulling: 'busy', starting: 'busy', installing: 'busy',
+	deploying: 'busy', updating: 'busy', creating: 'busy', renaming: 'busy', stopping: 'busy', deleting: 'busy', pulling: 'busy', starting: 'busy',
+	provisioning: 'busy', installing: 'busy', draining: 'busy', removing: 'busy',
 	pending: 'warn', reconnecting: 'warn', connecting: 'busy',
 	error: 'bad', failed: 'bad', crashed: 'bad', unhealthy: 'bad',
 };

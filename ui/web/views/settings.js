@@ -1,6 +1,7 @@
 import { CopyButton } from '../components/copy-button.js';
 import { Cli } from '../components/cli.js';
 import { Icon } from '../components/icon.js';
+import { PlanCard } from '../components/plan-card.js';
 import { SystemParts } from '../components/system-parts.js';
 import { Tokens } from '../components/tokens.js';
 import { html } from '../html.js';
@@ -17,6 +18,7 @@ export function SettingsView() {
 	return html`
 		<header class="page-head"><div><h1>Settings</h1><p class="muted">Ways in, and what proves that this is your machine.</p></div>
 			<button type="button" class="button" onClick=${logOut}><${Icon} name="user" />Log out</button></header>
+		<${PlanCard} />
 		<${Tokens} />
 		<section class="card" aria-labelledby="access-title">
 			<header class="card-head"><h2 id="access-title">From another machine</h2></header>
