@@ -23,7 +23,10 @@ type Config struct {
 
 // Client runs Helm's actions. It is safe for concurrent use; two actions on
 // one release are the caller's to keep apart.
-type Client struct{ cfg Config }
+type Client struct {
+	cfg       Config
+	configure func(namespace string) (*action.Configuration, error) // connects for one action
+}
 
 // historyKept is how many revisions of a release are kept.
 const historyKept = 10
@@ -39,7 +42,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg}, nil
+	c := &Client{cfg: cfg}
+	c.configure = c.configuration
+	return c, nil
 }
 
 // Release names what is installed where, of which chart and with which values.
@@ -73,7 +78,7 @@ func (c *Client) configuration(namespace string) (*action.Configuration, error) 
 // Install makes the release and waits until all of it is ready. One that does
 // not get ready is taken away again.
 func (c *Client) Install(ctx context.Context, r Release) error {
-	cfg, err := c.configuration(r.Namespace)
+	cfg, err := c.configure(r.Namespace)
 	if err != nil {
 		return err
 	}
@@ -88,7 +93,7 @@ func (c *Client) Install(ctx context.Context, r Release) error {
 // values, and waits until all of it is ready. One that does not get ready is
 // rolled back.
 func (c *Client) Upgrade(ctx context.Context, r Release) error {
-	cfg, err := c.configuration(r.Namespace)
+	cfg, err := c.configure(r.Namespace)
 	if err != nil {
 		return err
 	}
@@ -107,7 +112,7 @@ func (c *Client) upgrade(cfg *action.Configuration, r Release) *action.Upgrade {
 // Uninstall removes what the release made, but for what its chart keeps; a
 // release that is not there is fine.
 func (c *Client) Uninstall(ctx context.Context, namespace, name string) error {
-	cfg, err := c.configuration(namespace)
+	cfg, err := c.configure(namespace)
 	if err != nil {
 		return err
 	}
@@ -120,7 +125,7 @@ func (c *Client) Uninstall(ctx context.Context, namespace, name string) error {
 
 // Test runs the chart's own tests.
 func (c *Client) Test(ctx context.Context, namespace, name string) error {
-	cfg, err := c.configuration(namespace)
+	cfg, err := c.configure(namespace)
 	if err != nil {
 		return err
 	}
@@ -133,7 +138,7 @@ func (c *Client) Test(ctx context.Context, namespace, name string) error {
 // History lists the revisions of a release, the newest first; none when it is
 // not there.
 func (c *Client) History(ctx context.Context, namespace, name string) ([]Revision, error) {
-	cfg, err := c.configuration(namespace)
+	cfg, err := c.configure(namespace)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // Diff tells what an upgrade would change: one line for each field of each
 // object. Values of Secrets are not shown.
 func (c *Client) Diff(ctx context.Context, r Release) ([]agent.Change, error) {
-	cfg, err := c.configuration(r.Namespace)
+	cfg, err := c.configure(r.Namespace)
 	if err != nil {
 		return nil, err
 	}

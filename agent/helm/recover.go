@@ -24,7 +24,7 @@ const (
 // one, back to where another action can begin: Helm refuses all others while
 // one seems to be under way.
 func (c *Client) Recover(ctx context.Context, namespace, name string) (Recovery, error) {
-	cfg, err := c.configuration(namespace)
+	cfg, err := c.configure(namespace)
 	if err != nil {
 		return RecoveredNothing, err
 	}

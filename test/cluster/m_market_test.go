@@ -130,9 +130,11 @@ func TestA15StorageOverThePlanIsRefusedBeforeAnythingIsMade(t *testing.T) {
 func TestA12PostgreSQLServesABoundApp(t *testing.T) {
 	client := browser(t)
 	serviceGone(t, "db")
+	t.Logf("the agent takes %s before", residentOf(t, "agent"))
 	begin := time.Now()
 	hks(t, "market", "install", "postgresql", "db")
 	t.Logf("installed in %s", time.Since(begin).Round(100*time.Millisecond))
+	t.Logf("the agent takes %s after", residentOf(t, "agent"))
 	hks(t, "market", "test", "db")
 	remove(t, "notes")
 	url := lastLine(hks(t, "deploy", "--source", project(t, "notes")))
@@ -263,6 +265,18 @@ func TestA12PostgreSQLServesABoundApp(t *testing.T) {
 		hks(t, "bind", "notes", "db")
 		wantNotes(t, client, url, "first", "second")
 	})
+}
+
+// residentOf is the resident memory of one of the appliance's own processes.
+func residentOf(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/" + itoa(int64(pidOf(t, name))) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), "VmRSS:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
 }
 
 func backupOf(t *testing.T, service string) agent.Backup {
