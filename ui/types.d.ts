@@ -12,7 +12,16 @@ declare namespace hks {
 	interface App {
 		name: string; environment: Environment; status: AppStatus; reason?: string; fix?: string; url: string;
 		release: number; target?: number; image: string; digest?: string; replicas: number; ready: number;
-		usage: Usage; components: ComponentState[]; instances?: Instance[]; createdAt: string; updatedAt: string;
+		usage: Usage; maintenance?: Maintenance; components: ComponentState[]; instances?: Instance[]; createdAt: string; updatedAt: string;
+	}
+	interface Maintenance { on: boolean; message?: string; since: string; by: string; applied: boolean }
+	type DomainStatus = 'checking' | 'waiting' | 'asking' | 'valid' | 'failed';
+	interface Look { ok: boolean; message?: string }
+	interface DomainCheck { cname?: string; addresses?: string[]; expected?: string[]; dns: Look; http: Look; https: Look }
+	interface Certificate { source?: 'acme' | 'own'; issuer?: string; names?: string[]; serial?: string; validFrom?: string; validUntil?: string; renewAt?: string }
+	interface Domain {
+		host: string; name: string; app: string; environment: Environment; component?: string; url?: string; status: DomainStatus; reason?: string; fix?: string;
+		check: DomainCheck; certificate: Certificate; tries?: number; nextTry?: string; checkedAt?: string; createdAt: string; by: string;
 	}
 	interface ComponentState { name: string; image: string; digest?: string; url?: string; port?: number; replicas: number; ready: number; usage: Usage }
 	interface Component {

@@ -19,6 +19,7 @@ import (
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/domain"
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
@@ -47,6 +48,7 @@ type parts struct {
 	workspace *workspace.Manager
 	apps      *app.Manager
 	builds    *build.Manager
+	domains   *domain.Manager
 	shell     *app.Shell
 	market    *market.Manager
 	sampler   *aiops.Sampler
@@ -107,13 +109,16 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildWorkloads(cfg, cluster, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildDomains(cfg, gateway, hub, journal); err != nil {
+		return nil, err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Market: p.market,
-		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Maintenance: p.apps, Domains: p.domains, Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -230,6 +235,7 @@ func (p *parts) components() []component {
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
+		{"the domains", p.domains.Start, p.domains.Stop},
 		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},

@@ -23,7 +23,7 @@ var floors = [][]string{
 		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
 	},
 	{
-		"agent/workspace", "agent/plan", "agent/app", "agent/market", "agent/pipeline", "agent/build",
+		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
 		"agent/function", "agent/schedule", "agent/aiops", "agent/node", "agent/backup",
 	},
 	{"agent/api"},
@@ -54,6 +54,7 @@ var only = map[string][]string{
 	"github.com/coder/websocket":           {"agent/api", "agent/client"},
 	"github.com/mattn/go-sqlite3":          {"agent/store"},
 	"github.com/caddyserver/caddy":         {"agent/gateway"},
+	"github.com/caddyserver/certmagic":     {"agent/gateway"},
 	"github.com/distribution/distribution": {"agent/registry"},
 	"github.com/moby/buildkit":             {"agent/buildkit"},
 	"github.com/minio/minio-go":            {"agent/s3"},

@@ -170,6 +170,9 @@ export function upload(path, file, onProgress, signal) {
 /** @param {string} name @param {string} environment */
 const appPath = (name, environment) => `/api/apps/${encodeURIComponent(name)}/${encodeURIComponent(environment)}`;
 
+/** @param {string} host */
+const domainPath = (host) => `/api/domains/${encodeURIComponent(host)}`;
+
 // One function for each thing the screens ask for.
 export const api = {
 	/** @returns {Promise<hks.Info>} */
@@ -224,6 +227,22 @@ export const api = {
 	start: (name, environment) => request('POST', `${appPath(name, environment)}/start`, undefined, { again: true }),
 	/** @param {string} name @param {string} environment @param {string} since @returns {Promise<hks.Point[]>} */
 	metrics: (name, environment, since) => request('GET', `${appPath(name, environment)}/metrics?since=${since}`),
+	/** @param {string} name @param {string} environment @param {boolean} on @param {string} message @returns {Promise<hks.App>} */
+	maintenance: (name, environment, on, message) => request('POST', `${appPath(name, environment)}/maintenance`, on ? { on, message } : { on }, { again: true }),
+	/** @returns {Promise<hks.Domain[]>} */
+	domains: () => request('GET', '/api/domains'),
+	/** @param {string} name @param {string} environment @param {string} host @param {string} component @returns {Promise<hks.Domain>} */
+	addDomain: (name, environment, host, component) => request('POST', `${appPath(name, environment)}/domains`, { host, component }),
+	/** @param {string} host @returns {Promise<hks.Domain>} */
+	checkDomain: (host) => request('POST', `${domainPath(host)}/check`, undefined, { again: true }),
+	/** @param {string} host @returns {Promise<hks.Domain>} */
+	retryDomain: (host) => request('POST', `${domainPath(host)}/retry`, undefined, { again: true }),
+	/** @param {string} host @param {string} certificate @param {string} key both PEM @returns {Promise<hks.Domain>} */
+	putCertificate: (host, certificate, key) => request('PUT', `${domainPath(host)}/certificate`, { certificate, key }, { again: true }),
+	/** @param {string} host @returns {Promise<hks.Domain>} */
+	dropCertificate: (host) => request('DELETE', `${domainPath(host)}/certificate`, undefined, { again: true }),
+	/** @param {string} host */
+	removeDomain: (host) => request('DELETE', domainPath(host)),
 	/**
 	 * @param {string} name @param {string} environment @param {number} number
 	 * @param {AbortSignal} signal @param {(progress: hks.Progress) => void} onProgress

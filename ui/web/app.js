@@ -20,6 +20,7 @@ import { SetupView } from './views/setup.js';
 const screens = [
 	[/^\/$/, DashboardView],
 	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, lazy(() => import('./views/app.js').then((m) => m.AppView))],
+	[/^\/builds$/, lazy(() => import('./views/builds.js').then((m) => m.BuildsView))],
 	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
 	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
