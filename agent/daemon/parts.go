@@ -23,6 +23,7 @@ import (
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/market"
 	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
@@ -50,6 +51,7 @@ type parts struct {
 	builds    *build.Manager
 	domains   *domain.Manager
 	shell     *app.Shell
+	market    *market.Manager
 	sampler   *aiops.Sampler
 	names     *names
 	nodes     *node.Manager
@@ -74,7 +76,7 @@ func assemble(cfg Config) (*parts, error) {
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
-		Uses: p.store.ImageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
+		Uses: p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -121,6 +123,7 @@ func assemble(cfg Config) (*parts, error) {
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
 		Maintenance: p.apps, Domains: p.domains,
 		CronJobs: p.cron, CronRuns: p.cron,
+		Market: p.market,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
@@ -138,7 +141,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.workspace, err = workspace.New(workspace.Config{
 		Cluster: cluster, Store: p.store, Plans: plans, Plan: firstPlan,
-		Occupant: workspace.OccupantFunc(p.store.HasApps),
+		Occupant: workspace.OccupantFunc(p.occupied),
 		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -182,7 +185,10 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		Dir: cfg.Settings.Paths().State("builds"), CA: cfg.Settings.Build.CA != "",
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return p.buildMarket(cfg, cluster, hub, journal)
 }
 
 // reservedHosts are the names of the appliance itself. A browser sends the
@@ -240,6 +246,7 @@ func (p *parts) components() []component {
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the domains", p.domains.Start, p.domains.Stop},
 		{"the cron jobs", p.cron.Start, p.cron.Stop},
+		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},

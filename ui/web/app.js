@@ -25,6 +25,8 @@ const screens = [
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
 	[/^\/cron$/, lazy(() => import('./views/cron.js').then((m) => m.CronView))],
 	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
+	[/^\/services$/, lazy(() => import('./views/market.js').then((m) => m.MarketView))],
+	[/^\/services\/([a-z][-a-z0-9]*)$/, lazy(() => import('./views/service.js').then((m) => m.ServiceView))],
 	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];
 
