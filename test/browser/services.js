@@ -11,6 +11,7 @@ const slow = { timeout: 120_000 };
 const answer = await launch();
 try {
 	const { page, quiet, expect } = await open(answer.context);
+	expect(/ERR_NETWORK_CHANGED/); // a new pod changes the machine's network
 	expect(/\/api\/(whoami|services)/); // nobody is logged in at first; at the end the service is gone
 	await page.goto(`${url}/login?next=/services`);
 	await page.getByLabel('Password', { exact: true }).fill(password);
