@@ -86,6 +86,12 @@ declare namespace hks {
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
+	interface CronTarget { function?: string; payload?: string; image?: string; app?: string; environment?: string; component?: string; command?: string[] }
+	interface CronJob {
+		name: string; schedule: string; timeZone: string; target: CronTarget; concurrency: string; catchUp: string; deadline: number; timeout: number;
+		paused?: boolean; next: string[]; last?: CronRun; by: string; createdAt: string; updatedAt: string;
+	}
+	interface CronRun { id: number; job: string; slot: string; manual?: boolean; status: RunStatus; message?: string; exitCode?: number; by?: string; startedAt?: string; finishedAt?: string }
 	interface PlanUsage { name: string; unit: 'count' | 'bytes'; used: number; limit: number }
 	interface PlanState { plan: Plan; applying?: boolean; reason?: string; usage: PlanUsage[]; plans: Plan[] }
 	interface Capacity { allocatable: number; requested: number }

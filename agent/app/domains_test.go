@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,6 +77,23 @@ func TestA22DomainsAreRoutesOfTheAppAndOutliveARollback(t *testing.T) {
 		settle()
 		if got := routesIn(w.ingress()); got != "web-staging.localhost/ web-staging" {
 			t.Errorf("after removal and a restart: %s", got)
+		}
+		w.domain("last.example.com", "")
+		deleted := make(chan agent.Deletion, 1)
+		go func() {
+			d, err := w.m.Delete(t.Context(), "web", agent.Staging, "owner")
+			if err != nil {
+				t.Error(err)
+			}
+			deleted <- d
+		}()
+		settle()
+		w.dropPods()
+		if d := <-deleted; !slices.Contains(d.Removed, "domain/last.example.com") {
+			t.Errorf("deleting the app removed %v", d.Removed)
+		}
+		if left, err := w.cfg.Store.Domains(t.Context()); err != nil || len(left) != 0 {
+			t.Errorf("domains that outlive their app: %v %v", left, err)
 		}
 	})
 }

@@ -27,6 +27,7 @@ import (
 	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
+	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
 	"hks.dev/hks/agent/workspace"
 	"hks.dev/hks/ui"
@@ -55,6 +56,7 @@ type parts struct {
 	names     *names
 	nodes     *node.Manager
 	plan      *plan.Manager
+	cron      *schedule.Manager
 	joinFiles *joinFiles
 	api       *api.Server
 }
@@ -117,8 +119,12 @@ func assemble(cfg Config) (*parts, error) {
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
-		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Market: p.market,
-		Maintenance: p.apps, Domains: p.domains, Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
+		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
+		Maintenance: p.apps, Domains: p.domains,
+		CronJobs: p.cron, CronRuns: p.cron,
+		Market: p.market,
+		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -160,13 +166,16 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
 	p.apps, err = app.New(app.Config{
 		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes,
-		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
+		Publish: hub.Publish, Activity: journal.Record, HostsChanged: func() { p.names.Changed(); p.domains.Changed() },
 		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
 	}
 	p.names.list = p.apps.Hosts
+	if err := p.buildCron(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.shell, err = app.NewShell(app.ShellConfig{Cluster: cluster, Workspace: p.workspace, Apps: p.apps})
 	if err != nil {
 		return err
@@ -236,6 +245,7 @@ func (p *parts) components() []component {
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the domains", p.domains.Start, p.domains.Stop},
+		{"the cron jobs", p.cron.Start, p.cron.Stop},
 		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},

@@ -74,6 +74,7 @@ func (m *Manager) look(ctx context.Context, now string) (time.Duration, error) {
 	for _, state := range states {
 		byHost[state.Host] = state
 	}
+	m.tellGone(rows)
 	wait := whileValid
 	for _, row := range rows {
 		next := m.derive(row, byHost[row.Host])
@@ -91,6 +92,20 @@ func (m *Manager) look(ctx context.Context, now string) (time.Duration, error) {
 		wait = min(wait, max(left, soon))
 	}
 	return wait, nil
+}
+
+// tellGone tells of domains that went since the last look, as with their app.
+func (m *Manager) tellGone(rows []store.Domain) {
+	now := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		now[row.Host] = true
+	}
+	for host := range m.known {
+		if !now[host] {
+			m.cfg.Publish("domain", host, nil)
+		}
+	}
+	m.known = now
 }
 
 // awayError is an error of the gateway.

@@ -52,7 +52,8 @@ type Config struct {
 type Manager struct {
 	cfg     Config
 	changed chan struct{}
-	looking sync.Mutex // held while domains are looked at, network included
+	looking sync.Mutex      // held while domains are looked at, network included; guards known
+	known   map[string]bool // hosts at the last look
 
 	mu     sync.Mutex // guards the rest
 	cancel context.CancelFunc
@@ -113,8 +114,9 @@ func (m *Manager) Stop(ctx context.Context) error {
 	}
 }
 
-// wake has the domains looked at now.
-func (m *Manager) wake() {
+// Changed has the domains looked at soon: some may have come or gone with their
+// apps. It never blocks.
+func (m *Manager) Changed() {
 	select {
 	case m.changed <- struct{}{}:
 	default: // it is noted already
@@ -140,7 +142,7 @@ func (m *Manager) Add(ctx context.Context, app string, env agent.Environment, co
 	}
 	m.tell(ctx, row, "info", "the domain "+nameOf(host)+" leads to it", by)
 	m.cfg.Apps.Reroute(app, env)
-	m.wake()
+	m.Changed()
 	d := m.view(row)
 	m.cfg.Publish("domain", host, d)
 	return d, nil
@@ -194,7 +196,7 @@ func (m *Manager) Check(ctx context.Context, host string) (agent.Domain, error) 
 // lookNow looks after all domains, and checks the one named; it returns the
 // domain of host.
 func (m *Manager) lookNow(ctx context.Context, check, host string) (agent.Domain, error) {
-	defer m.wake() // what was seen may want another look soon
+	defer m.Changed() // what was seen may want another look soon
 	if _, err := m.look(ctx, check); err != nil {
 		return agent.Domain{}, away(err)
 	}
@@ -262,7 +264,7 @@ func (m *Manager) Remove(ctx context.Context, host, by string) error {
 	m.tell(ctx, row, "info", "the domain "+nameOf(row.Host)+" no longer leads to it", by)
 	m.cfg.Apps.Reroute(row.App, row.Environment)
 	m.cfg.Publish("domain", row.Host, nil)
-	m.wake()
+	m.Changed()
 	return nil
 }
 

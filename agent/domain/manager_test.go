@@ -284,6 +284,32 @@ func TestA22RetryAnywayAndAGatewayThatIsAway(t *testing.T) {
 	})
 }
 
+func TestA22DomainsGoWithTheirApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var gone []string
+		w.stop()
+		w.cfg.Publish = func(kind, subject string, object any) {
+			if object == nil {
+				w.set(func() { gone = append(gone, kind+" "+subject) })
+			}
+		}
+		w.start()
+		w.checks["www.example.com"] = right
+		w.add("www.example.com")
+		if err := w.store.ForgetApp(t.Context(), "web", agent.Production); err != nil {
+			t.Fatal(err)
+		}
+		w.m.Changed()
+		synctest.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.told) != 0 || !slices.Contains(gone, "domain www.example.com") {
+			t.Errorf("the gateway is told %v, listeners of %v", w.told, gone)
+		}
+	})
+}
+
 func TestA22WhatIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

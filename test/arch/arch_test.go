@@ -53,6 +53,7 @@ var only = map[string][]string{
 	"github.com/gin-gonic/gin":             {"agent/api"},
 	"github.com/coder/websocket":           {"agent/api", "agent/client"},
 	"github.com/mattn/go-sqlite3":          {"agent/store"},
+	"github.com/robfig/cron":               {"agent/schedule"},
 	"github.com/caddyserver/caddy":         {"agent/gateway"},
 	"github.com/caddyserver/certmagic":     {"agent/gateway"},
 	"github.com/distribution/distribution": {"agent/registry"},

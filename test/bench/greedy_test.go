@@ -29,7 +29,7 @@ var greedy = map[string]string{
 RUN while true; do node -e "const all=[];for(;;)all.push(Buffer.alloc(16<<20,1))" || true; done
 `,
 	"disk": `FROM registry.hks.internal/hks/node:24
-RUN while true; do cat /dev/zero > /filler || true; done
+RUN while true; do cat /dev/zero > /filler || sleep 2; done
 `,
 }
 

@@ -8,6 +8,7 @@ const links = [
 	{ path: '/builds', label: 'Builds', within: /^\/builds/ },
 	{ path: '/services', label: 'Services', within: /^\/services/ },
 	{ path: '/images', label: 'Images', within: /^\/images/ },
+	{ path: '/cron', label: 'Cron', within: /^\/cron/ },
 	{ path: '/nodes', label: 'Nodes', within: /^\/nodes/ },
 	{ path: '/settings', label: 'Settings', within: /^\/settings/ },
 ];
