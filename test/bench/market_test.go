@@ -32,6 +32,7 @@ spec:
         - {name: HKS_USER, value: app_1}
         - {name: HKS_PASSWORD_FILE, value: /etc/hks/credentials/password}
       resources: {requests: {cpu: 50m}, limits: {cpu: "1", memory: 256Mi}}
+      readinessProbe: {exec: {command: [pg_isready, -q, -h, /run/hks, -d, app]}, periodSeconds: 1}
       volumeMounts:
         - {name: data, mountPath: /data}
         - {name: credentials, mountPath: /etc/hks/credentials}
