@@ -29,7 +29,7 @@ var greedy = map[string]string{
 RUN while true; do node -e "const all=[];for(;;)all.push(Buffer.alloc(16<<20,1))" || true; done
 `,
 	"disk": `FROM registry.hks.internal/hks/node:24
-RUN while true; do cat /dev/zero > /filler || sleep 2; done
+RUN while true; do cat /dev/zero > /tmp/filler || sleep 2; done
 `,
 }
 
@@ -91,6 +91,9 @@ func (a appliance) eats(b *testing.B, folder, what string) (stop func()) {
 	}
 	id := fmt.Sprint(build.ID)
 	a.until(b, "the build eats "+what, func() bool {
+		if out := a.hks(b, "build", "show", id, "--json"); strings.Contains(out, `"failed"`) {
+			b.Fatalf("it failed: %s", out)
+		}
 		switch what {
 		case "memory":
 			return exec.CommandContext(b.Context(), "pgrep", "-f", "Buffer.alloc").Run() == nil
