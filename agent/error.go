@@ -31,6 +31,7 @@ const (
 	CodeBuildFailed      Code = "BUILD_FAILED"           // the source does not build; Details holds the step and its last lines
 	CodeBuilderAway      Code = "BUILDER_UNAVAILABLE"    // builds can't run now
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
+	CodeInvalidSchedule  Code = "INVALID_SCHEDULE"       // a cron expression or time zone is malformed; Details names the field
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log
 )
 

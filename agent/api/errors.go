@@ -36,6 +36,7 @@ var statuses = map[agent.Code]int{
 	agent.CodeBuildFailed:      http.StatusUnprocessableEntity,
 	agent.CodeBuilderAway:      http.StatusServiceUnavailable,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
+	agent.CodeInvalidSchedule:  http.StatusUnprocessableEntity,
 	agent.CodeInternal:         http.StatusInternalServerError,
 }
 

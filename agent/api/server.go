@@ -32,9 +32,12 @@ type Config struct {
 	Series      Series
 	Images      Images
 	Builds      Builds
-	Nodes       Nodes // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
-	Plans       Plans // nil: there is one plan only
+	Market      Market // nil: the appliance has no marketplace
+	Nodes       Nodes  // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans       Plans  // nil: there is one plan only
 	Joins       Joins
+	CronJobs    CronJobs // nil: there are none, nor has CronRuns anything to do
+	CronRuns    CronRuns
 	JoinFiles   JoinFiles
 	Domains     Domains     // nil: there are none
 	Maintenance Maintenance // nil: there are no such pages

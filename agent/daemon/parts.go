@@ -23,9 +23,11 @@ import (
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/market"
 	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
+	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
 	"hks.dev/hks/agent/workspace"
 	"hks.dev/hks/ui"
@@ -49,10 +51,12 @@ type parts struct {
 	builds    *build.Manager
 	domains   *domain.Manager
 	shell     *app.Shell
+	market    *market.Manager
 	sampler   *aiops.Sampler
 	names     *names
 	nodes     *node.Manager
 	plan      *plan.Manager
+	cron      *schedule.Manager
 	joinFiles *joinFiles
 	api       *api.Server
 }
@@ -72,7 +76,7 @@ func assemble(cfg Config) (*parts, error) {
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
-		Uses: p.store.ImageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
+		Uses: p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -116,7 +120,11 @@ func assemble(cfg Config) (*parts, error) {
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
-		Maintenance: p.apps, Domains: p.domains, Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
+		Maintenance: p.apps, Domains: p.domains,
+		CronJobs: p.cron, CronRuns: p.cron,
+		Market: p.market,
+		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -133,7 +141,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.workspace, err = workspace.New(workspace.Config{
 		Cluster: cluster, Store: p.store, Plans: plans, Plan: firstPlan,
-		Occupant: workspace.OccupantFunc(p.store.HasApps),
+		Occupant: workspace.OccupantFunc(p.occupied),
 		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -165,6 +173,9 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		return err
 	}
 	p.names.list = p.apps.Hosts
+	if err := p.buildCron(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.shell, err = app.NewShell(app.ShellConfig{Cluster: cluster, Workspace: p.workspace, Apps: p.apps})
 	if err != nil {
 		return err
@@ -174,7 +185,10 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		Dir: cfg.Settings.Paths().State("builds"), CA: cfg.Settings.Build.CA != "",
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return p.buildMarket(cfg, cluster, hub, journal)
 }
 
 // reservedHosts are the names of the appliance itself. A browser sends the
@@ -231,6 +245,8 @@ func (p *parts) components() []component {
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the domains", p.domains.Start, p.domains.Stop},
+		{"the cron jobs", p.cron.Start, p.cron.Stop},
+		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},

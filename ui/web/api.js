@@ -66,8 +66,8 @@ async function failure(response, expectLogin) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] sent as JSON
- * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number, again?: boolean}} [options]
- *   expectLogin: a 401 is an answer, not the end of the session; again: asking twice is the same as asking once
+ * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number, again?: boolean, text?: boolean}} [options]
+ *   expectLogin: a 401 is an answer, not the end of the session; again: asking twice is the same as asking once; text: the answer is no JSON
  * @returns {Promise<any>}
  */
 export async function request(method, path, body, options = {}) {
@@ -84,6 +84,7 @@ export async function request(method, path, body, options = {}) {
 	});
 	if (!response.ok) throw await failure(response, Boolean(options.expectLogin));
 	const text = await response.text();
+	if (options.text) return text;
 	return text === '' ? undefined : JSON.parse(text);
 }
 
@@ -265,6 +266,29 @@ export const api = {
 	cancelBuild: (id) => request('POST', `/api/builds/${id}/cancel`),
 	/** @param {number} id @param {AbortSignal} signal @param {(line: hks.BuildLine) => void} onLine */
 	buildLog: (id, signal, onLine) => stream(`/api/builds/${id}/log?follow=true`, signal, (_, data) => onLine(data)),
+
+	/** @returns {Promise<hks.CronJob[]>} */
+	cronJobs: () => request('GET', '/api/cron'),
+	/** @param {Partial<hks.CronJob>} job @returns {Promise<hks.CronJob>} */
+	createCronJob: (job) => request('POST', '/api/cron', job),
+	/** @param {string} name @param {Partial<hks.CronJob>} job @returns {Promise<hks.CronJob>} */
+	editCronJob: (name, job) => request('PUT', `/api/cron/${encodeURIComponent(name)}`, job),
+	/** @param {string} name @returns {Promise<void>} */
+	deleteCronJob: (name) => request('DELETE', `/api/cron/${encodeURIComponent(name)}`, undefined, { deadline: patience }),
+	/** @param {string} name @returns {Promise<hks.CronJob>} */
+	pauseCronJob: (name) => request('POST', `/api/cron/${encodeURIComponent(name)}/pause`),
+	/** @param {string} name @returns {Promise<hks.CronJob>} */
+	resumeCronJob: (name) => request('POST', `/api/cron/${encodeURIComponent(name)}/resume`),
+	/** @param {string} name @returns {Promise<hks.CronRun>} */
+	runCronJob: (name) => request('POST', `/api/cron/${encodeURIComponent(name)}/run`),
+	/** @param {string} schedule @param {string} timeZone @returns {Promise<string[]>} */
+	previewCron: (schedule, timeZone) => request('POST', '/api/cron-preview', { schedule, timeZone }, { again: true }),
+	/** @param {string} name @returns {Promise<hks.CronRun[]>} */
+	cronRuns: (name) => request('GET', `/api/cron/${encodeURIComponent(name)}/runs`),
+	/** @param {number} id @returns {Promise<hks.CronRun>} */
+	cancelCronRun: (id) => request('POST', `/api/cron-runs/${id}/cancel`, undefined, { deadline: patience }),
+	/** @param {number} id @returns {Promise<string>} */
+	cronOutput: (id) => request('GET', `/api/cron-runs/${id}/output`, undefined, { text: true }),
 
 	/** @returns {Promise<hks.PlanState>} */
 	plan: () => request('GET', '/api/plan'),

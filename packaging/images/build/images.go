@@ -7,6 +7,7 @@ type image struct {
 	name, tag string
 	npm       map[string]string // file beside the Dockerfile -> npm package it is
 	toolchain bool              // go.tar is needed
+	service   bool              // the program of ./service is its entry point
 }
 
 // images are all images; the first is the base of the others.
@@ -18,6 +19,8 @@ var images = []image{
 	{name: "python", tag: "3.13"},
 	{name: "go", tag: "1.26", toolchain: true},
 	{name: "static", tag: "1"},
+	{name: "postgres", tag: "17", service: true},
+	{name: "valkey", tag: "8", service: true},
 }
 
 func npmArch() string {

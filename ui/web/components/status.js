@@ -4,7 +4,7 @@ import { html } from '../html.js';
 const tones = {
 	running: 'good', ready: 'good', succeeded: 'good', healthy: 'good', live: 'good', valid: 'good',
 	deploying: 'busy', updating: 'busy', creating: 'busy', renaming: 'busy', stopping: 'busy', deleting: 'busy', pulling: 'busy', starting: 'busy', checking: 'busy', asking: 'busy',
-	provisioning: 'busy', draining: 'busy', removing: 'busy',
+	provisioning: 'busy', installing: 'busy', draining: 'busy', removing: 'busy',
 	pending: 'warn', waiting: 'warn', maintenance: 'warn', reconnecting: 'warn', connecting: 'busy',
 	error: 'bad', failed: 'bad', crashed: 'bad', unhealthy: 'bad',
 };
