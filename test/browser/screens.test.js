@@ -136,6 +136,80 @@ test('the builds of all apps have a screen, with a filter', { skip }, async () =
 	await page.close();
 });
 
+test('A51 a cron job is made with its next times in view, runs by hand, and shows what it printed', { skip }, async () => {
+	const { page, expect, quiet } = await open(browser.context);
+	await page.goto(`${to.url}/cron`);
+	await page.getByText('There is no cron job yet.').waitFor();
+	await page.getByRole('button', { name: 'New cron job' }).click();
+	const form = page.getByRole('dialog', { name: 'New cron job' });
+	await form.getByLabel('Name').fill('nightly');
+	expect(/422/);
+	await form.getByLabel('Schedule').fill('0 25 * * *');
+	await form.getByText(/the hour "25" is not valid/).waitFor();
+	await form.getByLabel('Schedule').fill('0 3 * * *');
+	await form.getByText(/^Next: /).waitFor();
+	await form.getByLabel('App', { exact: true }).fill('blog/staging');
+	await form.getByRole('textbox', { name: 'Command' }).fill('clean all');
+	assert.match(await form.getByRole('group', { name: 'Same on the command line' }).innerText(), /hks cron create nightly/);
+	await portrait(page, 'cron-form');
+	await form.getByRole('button', { name: 'Create' }).click();
+	const card = page.getByRole('region', { name: 'Cron job nightly' });
+	await card.getByRole('button', { name: 'Run now' }).click();
+	await card.getByText('last run succeeded').waitFor();
+	await card.getByRole('button', { name: 'Show the runs' }).click();
+	await card.getByRole('button', { name: 'Output' }).click();
+	await card.getByText('[clean all]').waitFor();
+	await portrait(page, 'cron');
+	await card.getByRole('button', { name: 'Pause' }).click();
+	await card.getByText('paused', { exact: true }).waitFor();
+	await card.getByRole('button', { name: 'Delete' }).click();
+	const ask = page.getByRole('dialog', { name: 'Delete nightly?' });
+	await ask.getByLabel('Type nightly to confirm').fill('nightly');
+	await ask.getByRole('button', { name: 'Delete' }).click();
+	await page.getByText('There is no cron job yet.').waitFor();
+	quiet();
+	await page.close();
+});
+
+test('A80 a machine is invited by one line, and its steps show until it is ready', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(`${to.url}/nodes`);
+	await page.getByRole('region', { name: 'Node hks' }).getByText('shared pool, this appliance').waitFor();
+	await page.getByRole('button', { name: 'Add Dedicated Node' }).click();
+	await page.getByLabel('Name').fill('prod-1');
+	await page.getByRole('button', { name: 'Make an invitation' }).click();
+	const dialog = page.getByRole('dialog', { name: 'prod-1 joins' });
+	assert.match(await dialog.getByRole('group', { name: 'The line for the other machine' }).innerText(), /--pinnedpubkey/);
+	await dialog.getByText('fetches k3s').waitFor();
+	await portrait(page, 'node-joins');
+	await dialog.getByText('prod-1 is ready.').waitFor();
+	await dialog.getByRole('button', { name: 'Close', exact: true }).last().click();
+	const card = page.getByRole('region', { name: 'Node prod-1' });
+	await card.getByText('192.0.2.11').waitFor();
+	await portrait(page, 'nodes');
+	await card.getByRole('button', { name: 'Remove' }).click();
+	const ask = page.getByRole('dialog', { name: 'Remove prod-1?' });
+	await ask.getByLabel('Type prod-1 to confirm').fill('prod-1');
+	await ask.getByRole('button', { name: 'Remove' }).click();
+	await card.waitFor({ state: 'detached' });
+	quiet();
+	await page.close();
+});
+
+test('A88 the plan shows what is used of it, and is changed', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(`${to.url}/settings`);
+	const card = page.getByRole('region', { name: 'Plan hobby' });
+	await card.getByRole('button', { name: 'Change to pro' }).click();
+	const dialog = page.getByRole('dialog', { name: 'Change the plan from hobby to pro?' });
+	await dialog.getByText('dedicated nodes without limit').waitFor();
+	await dialog.getByRole('button', { name: 'Change' }).click();
+	await page.getByRole('region', { name: 'Plan pro' }).waitFor();
+	await portrait(page, 'plan');
+	quiet();
+	await page.close();
+});
+
 test('A20 a failed release shows its exit code and last lines', { skip }, async () => {
 	const { page, quiet } = await open(browser.context);
 	await page.goto(`${to.url}/apps/worker/staging`);

@@ -18,10 +18,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/domain"
+	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
 )
 
@@ -47,6 +49,7 @@ type Double struct {
 	server  *api.Server
 	store   *store.Store
 	builds  *build.Manager
+	cron    *schedule.Manager
 	domains *domain.Manager
 	world   *world
 	log     *slog.Logger
@@ -121,10 +124,21 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	d.cron, err = newCron(d.store, settings.Paths().State(), func(ctx context.Context) (agent.Plan, error) {
+		state, err := plans.Show(ctx)
+		return state.Plan, err
+	}, hub.Publish, journal.Record)
+	if err != nil {
+		return err
+	}
+	if err := d.cron.Start(ctx); err != nil {
+		return err
+	}
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
-		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Plans: plans,
+		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Plans: plans, CronJobs: d.cron, CronRuns: d.cron,
+		Nodes: &nodes{speed: cfg.Speed, invited: map[string]time.Time{}}, Joins: joins{}, JoinFiles: joins{},
 		Domains: d.domains, Maintenance: apps{d.world},
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,
@@ -214,6 +228,9 @@ func (d *Double) Stop(ctx context.Context) error {
 	}
 	if d.builds != nil {
 		errs = append(errs, d.builds.Stop(ctx))
+	}
+	if d.cron != nil {
+		errs = append(errs, d.cron.Stop(ctx))
 	}
 	if d.domains != nil {
 		errs = append(errs, d.domains.Stop(ctx))

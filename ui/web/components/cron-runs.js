@@ -22,7 +22,7 @@ export function CronCalendar({ jobs }) {
 	}
 	return html`<section class="card" aria-labelledby="calendar-title">
 		<header class="card-head"><h2 id="calendar-title">Coming up</h2><span class="muted">in this browser's time</span></header>
-		<dl class="facts">${[...days].map(([day, slots]) => html`<div key=${day}><dt>${day}</dt><dd>${slots.map((slot) => html`<span class="tag" key=${slot.at + slot.job}><time dateTime=${slot.at}>${clock(slot.at)}</time> ${slot.job}</span> `)}</dd></div>`)}</dl>
+		<div class="card-body"><dl class="facts">${[...days].map(([day, slots]) => html`<div key=${day}><dt>${day}</dt><dd>${slots.map((slot) => html`<span class="tag" key=${slot.at + slot.job}><time dateTime=${slot.at}>${clock(slot.at)}</time> ${slot.job}</span> `)}</dd></div>`)}</dl></div>
 	</section>`;
 }
 

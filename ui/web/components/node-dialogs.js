@@ -57,7 +57,7 @@ function JoinDialog({ invited, onDone, onClose }) {
 		<p>Run this on the other machine, as root. It is good for one machine and ten minutes, and needs no internet.</p>
 		<${Cli} command=${invited.invite?.command || ''} label="The line for the other machine" />
 		<p class="muted" role="status"><${Status} status=${node.status} /> ${node.message || ''}</p>
-		<ol class="files" aria-label="Steps of the join">${(node.steps || []).map((step) => html`<li key=${step.name}><${Status} status=${step.state === 'done' ? 'succeeded' : step.state === 'running' ? 'starting' : step.state} label=${step.state} /> ${step.name} <span class="muted">${step.message || ''}</span></li>`)}</ol>
+		<ol class="join-steps" aria-label="Steps of the join">${(node.steps || []).map((step) => html`<li key=${step.name}><${Status} status=${step.state === 'done' ? 'succeeded' : step.state === 'running' ? 'starting' : step.state} label=${step.state} /> ${step.name} <span class="muted">${step.message || ''}</span></li>`)}</ol>
 		${node.status === 'failed' && html`<${Problem} message=${node.message || 'It did not join.'} fix=${node.fix} />`}
 		${node.status === 'ready' && html`<p><strong>${node.name} is ready.</strong> Move an app to it from the app's page.</p>`}
 		<footer class="dialog-foot"><button type="button" class="button" onClick=${onClose}>${over ? 'Close' : 'Close; it goes on'}</button></footer>

@@ -61,11 +61,11 @@ export function CronView() {
 				<button type="button" class="button small" onClick=${() => setForm(job)}>Edit</button>
 				<button type="button" class="button small" onClick=${() => setLeaving(job)}>Delete</button>
 			</header>
-			<dl class="facts">
+			<div class="card-body"><dl class="facts">
 				<div><dt>Runs</dt><dd class="mono">${cronTarget(job.target)}</dd></div>
 				<div><dt>Next</dt><dd>${job.next[0] ? html`<${Time} at=${job.next[0]} never="–" />` : 'not while it is paused'}</dd></div>
 				<div><dt>Last</dt><dd>${job.last ? html`<${Time} at=${job.last.slot} never="–" />` : 'never'}</dd></div>
-			</dl>
+			</dl></div>
 			${job.last?.status === 'failed' && html`<${Problem} message=${job.last.message || 'The last run failed.'} fix=${`See what it printed with: hks cron logs ${job.last.id}`} />`}
 			<button type="button" class="button quiet wide" aria-expanded=${open === job.name} onClick=${() => setOpen(open === job.name ? null : job.name)}>${open === job.name ? 'Hide the runs' : 'Show the runs'}</button>
 			${open === job.name && html`<${CronHistory} job=${job} />`}

@@ -63,13 +63,13 @@ function NodeCard({ node, onDone }) {
 		</header>
 		${node.message && html`<p class="card-note">${node.message}</p>`}
 		${node.fix && html`<${Fix} text=${node.fix} />`}
-		${node.cpu.allocatable > 0 && html`<dl class="facts">
+		${node.cpu.allocatable > 0 && html`<div class="card-body"><dl class="facts">
 			<div><dt>CPU promised</dt><dd class="number">${(node.cpu.requested / 1000).toFixed(1)} of ${(node.cpu.allocatable / 1000).toFixed(1)} cores</dd></div>
 			<div><dt>Memory promised</dt><dd class="number">${bytes(node.memory.requested)} of ${bytes(node.memory.allocatable)}</dd></div>
-			<div><dt>Version</dt><dd>${node.version}</dd></div>
+			${node.version && html`<div><dt>Version</dt><dd>${node.version}</dd></div>`}
 			<div><dt>Heard of</dt><dd><${Time} at=${node.lastHeard} never="never" /></dd></div>
-		</dl>`}
-		${node.pods.length > 0 && html`<p class="muted">${count(node.pods.length, 'instance')} of the workspace</p>
+		</dl></div>`}
+		${node.pods.length > 0 && html`<p class="card-note muted">${count(node.pods.length, 'instance')} of the workspace</p>
 			<ul class="files" aria-label=${`What runs on ${node.name}`}>${node.pods.map((pod) => html`<li key=${pod.name}>
 				${pod.app ? html`<a href=${appLink({ name: pod.app, environment: String(pod.environment) })}>${pod.app}/${pod.environment}</a> ` : ''}<span class="muted mono">${pod.name}</span>${pod.ready ? '' : ' (not ready)'}
 			</li>`)}</ul>`}
