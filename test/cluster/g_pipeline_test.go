@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -118,12 +117,8 @@ func TestA30PushGoesToStaging(t *testing.T) {
 	})
 	t.Run("A38 the agent dies in mid-run", func(t *testing.T) {
 		run := ask[agent.Run](t, "pipeline", "rerun", itoa(first.ID))
-		if out, err := exec.CommandContext(t.Context(), "pkill", "-KILL", "-x", "hks-agent").CombinedOutput(); err != nil {
-			t.Skipf("killing the agent: %v %s", err, out)
-		}
-		if out, err := installer(t.Context(), "up", "--root", "/", "--from", appliance.bin); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		kill(t, "agent")
+		up(t)
 		eventually(t, 2*time.Minute, func() string {
 			runs := ask[[]agent.Run](t, "pipeline", "runs", app)
 			if runs[0].ID != run.ID || !runs[0].Status.Done() {
