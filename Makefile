@@ -97,6 +97,12 @@ builder: build bin/sandbox
 	@go test -c -o bin/buildkit.test ./agent/buildkit
 	@HKS_TEST_BUILDKITD=$(CURDIR)/bin/hks-buildkitd $(SANDBOX) bin/buildkit.test -test.run Real -test.timeout 10m
 
+.PHONY: s3
+s3: ## Copies of backups, against a real S3 server of a module of its own.
+	@mkdir -p bin
+	@cd test/s3 && go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
+	@HKS_TEST_S3_SERVER=$(CURDIR)/bin/versitygw go test -count=1 -run Real ./agent/s3
+
 bench: build k3s images bin/sandbox
 	@go test -c -o bin/bench.test ./test/bench
 	@cd test/bench && HKS_BIN=$(CURDIR)/bin \

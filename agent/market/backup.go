@@ -122,7 +122,7 @@ func (w *worker) backup(ctx context.Context, s store.Service) error {
 		return err
 	}
 	w.job.Backup = b.ID
-	if err := w.step(ctx, "backup %d: %d tables, %d rows, %s", b.ID, len(b.Tables), rowsOf(b), bytesText(b.Bytes)); err != nil {
+	if err := w.step(ctx, "backup %d: %s, %s, %s", b.ID, countOf(len(b.Tables), "table"), countOf(int(rowsOf(b)), "row"), bytesText(b.Bytes)); err != nil {
 		return err
 	}
 	if err := w.copyOut(ctx, b); err != nil {
@@ -148,6 +148,13 @@ func rowsOf(b agent.Backup) (rows int64) {
 		rows += t.Rows
 	}
 	return rows
+}
+
+func countOf(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 func bytesText(n int64) string {

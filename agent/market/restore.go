@@ -140,7 +140,7 @@ func (w *worker) restore(ctx context.Context, s store.Service) error {
 	if err != nil {
 		return err
 	}
-	if err := w.step(ctx, "all %d tables are as they were saved; waiting until the service is ready", len(b.Tables)); err != nil {
+	if err := w.step(ctx, "%s as they were saved; waiting until the service is ready", countOf(len(b.Tables), "table")); err != nil {
 		return err
 	}
 	if restarts {

@@ -48,7 +48,7 @@ func (m *Manager) liveBindings(ctx context.Context, name string) ([]agent.Bindin
 	if err != nil {
 		return nil, err
 	}
-	var live []agent.Binding
+	live := []agent.Binding{}
 	for _, b := range bindings {
 		_, err := m.cfg.Apps.EnvNames(ctx, b.App, b.Environment)
 		switch {
@@ -121,7 +121,7 @@ func (w *worker) purge(ctx context.Context, namespace string, s store.Service) e
 	if err := os.RemoveAll(w.backupFolder(s.Name)); err != nil {
 		return fmt.Errorf("removing the folder of backups: %w", err)
 	}
-	if err := w.step(ctx, "removed with its volume and %d backups", len(backups)); err != nil {
+	if err := w.step(ctx, "removed with its volume and %s", countOf(len(backups), "backup")); err != nil {
 		return err
 	}
 	return w.cfg.Store.ForgetService(ctx, s.Name)

@@ -52,7 +52,7 @@ func (w *worker) verify(ctx context.Context, s store.Service) error {
 	if err != nil {
 		return err
 	}
-	verdict := agent.Verification{Backup: b.ID, Good: true, Message: fmt.Sprintf("%d tables with %d rows were restored and are as they were saved", len(b.Tables), rowsOf(b))}
+	verdict := agent.Verification{Backup: b.ID, Good: true, Message: fmt.Sprintf("%s with %s restored, all as they were saved", countOf(len(b.Tables), "table"), countOf(int(rowsOf(b)), "row"))}
 	err = w.try(ctx, s, b)
 	switch code := agent.CodeOf(err); {
 	case err != nil && (ctx.Err() != nil || code == agent.CodeClusterAway || code == agent.CodeWorkspaceMissing || code == agent.CodeInternal):

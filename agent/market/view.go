@@ -55,7 +55,7 @@ func (m *Manager) view(ctx context.Context, s store.Service) (agent.Service, err
 		}
 	}
 	var err error
-	if view.Bindings, err = m.cfg.Store.Bindings(ctx, s.Name); err != nil {
+	if view.Bindings, err = m.liveBindings(ctx, s.Name); err != nil {
 		return agent.Service{}, err
 	}
 	job, ok, err := m.cfg.Store.LastServiceJob(ctx, s.Name)

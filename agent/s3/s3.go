@@ -125,6 +125,8 @@ func (Store) Remove(ctx context.Context, target agent.BackupTarget, key string) 
 	return explain("removing from", target, client.RemoveObject(ctx, target.Bucket, key, minio.RemoveObjectOptions{}))
 }
 
+const badKey = "give an access key that may read, write and delete in the bucket"
+
 func explain(doing string, target agent.BackupTarget, err error) error {
 	if err == nil {
 		return nil
@@ -134,7 +136,11 @@ func explain(doing string, target agent.BackupTarget, err error) error {
 	case "NoSuchBucket":
 		fix = "make the bucket " + target.Bucket + " there first"
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch":
-		fix = "give an access key that may read, write and delete in the bucket"
+		fix = badKey
+	default:
+		if strings.Contains(err.Error(), "access key") { // stores name this differently
+			fix = badKey
+		}
 	}
 	return agent.Errorf(agent.CodeConflict, fix, "%s the S3 store %s failed: %w", doing, target.Endpoint, err)
 }

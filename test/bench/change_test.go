@@ -24,8 +24,9 @@ const changeAgainstBare = 1.15
 func (a appliance) benchChange(b *testing.B) {
 	own, plain := nodeSample(b), nodeSample(b)
 	a.hks(b, "deploy", "--source", own, "--name", "node")
+	// Its pods are not those of the app.
 	objects := strings.NewReplacer("node-staging", "bare", `"hks.dev/app":"node"`, `"hks.dev/plain":"node"`).
-		Replace(plainCopy(b, a.kubectl(b, "", "get", "deployment/node-staging", "--output", "json")))
+		Replace(plainCopy(b, a.kubectl(b, "", "get", "deployment/node-staging", "service/node-staging", "--output", "json")))
 	a.kubectl(b, objects, "apply", "--filename", "-")
 	recipe := recipeOf(b, plain)
 	bare := a.builder(b)

@@ -197,7 +197,7 @@ func TestA22CustomDomains(t *testing.T) {
 			if pidOf(t, "gateway") == pid {
 				return "no new gateway"
 			}
-			if err := fetch(t.Context(), client, "https://www.site.example/", ""); err != nil {
+			if err := fetchOf(t.Context(), client, "https://www.site.example/", samplePage); err != nil {
 				return err.Error()
 			}
 			return ""

@@ -118,7 +118,7 @@ func TestKilledGatewayComesBackAndServesFromItsTable(t *testing.T) {
 		if pidOf(t, "gateway") == before {
 			return "no new gateway"
 		}
-		if err := fetch(t.Context(), client, "https://door-staging.localhost/", samplePage); err != nil {
+		if err := fetch(t.Context(), client, "https://door-staging.localhost/"); err != nil {
 			return err.Error()
 		}
 		return ""

@@ -52,7 +52,7 @@ func (l *load) run(ctx context.Context, client *http.Client, url, want string) {
 		case <-tick.C:
 		}
 		// A request begun is brought to its end, so that a stop fails none.
-		err := fetch(context.WithoutCancel(ctx), client, url, want)
+		err := fetchOf(context.WithoutCancel(ctx), client, url, want)
 		l.mu.Lock()
 		l.sent++
 		if err != nil {
@@ -65,8 +65,13 @@ func (l *load) run(ctx context.Context, client *http.Client, url, want string) {
 // samplePage is what the sample's page begins with.
 const samplePage = "<h1>version"
 
-// fetch wants a page that holds a text.
-func fetch(ctx context.Context, client *http.Client, url, want string) error {
+// fetch wants the sample's page.
+func fetch(ctx context.Context, client *http.Client, url string) error {
+	return fetchOf(ctx, client, url, samplePage)
+}
+
+// fetchOf wants a page that holds a text.
+func fetchOf(ctx context.Context, client *http.Client, url, want string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

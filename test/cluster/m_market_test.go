@@ -416,3 +416,16 @@ spec:
 	}
 	refusedWith(t, []string{"your own"}, "backup", "create", "mine")
 }
+
+// TestServicesInABrowser drives the screens of the marketplace.
+func TestServicesInABrowser(t *testing.T) {
+	serviceGone(t, "screen")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "services.js")
+	cmd.Dir = filepath.Join("..", "browser")
+	cmd.Env = append(os.Environ(), "HKS_URL="+appliance.url, "HKS_PASSWORD="+password)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
