@@ -30,6 +30,7 @@ const (
 	CodeClusterAway      Code = "CLUSTER_UNAVAILABLE"    // the Kubernetes API does not answer
 	CodeBuildFailed      Code = "BUILD_FAILED"           // the source does not build; Details holds the step and its last lines
 	CodeBuilderAway      Code = "BUILDER_UNAVAILABLE"    // builds can't run now
+	CodeGitHub           Code = "GITHUB_REFUSED"         // GitHub does not answer or refuses; Message names the permission
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
 	CodeInvalidSchedule  Code = "INVALID_SCHEDULE"       // a cron expression or time zone is malformed; Details names the field
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log

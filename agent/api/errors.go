@@ -35,6 +35,7 @@ var statuses = map[agent.Code]int{
 	agent.CodeClusterAway:      http.StatusServiceUnavailable,
 	agent.CodeBuildFailed:      http.StatusUnprocessableEntity,
 	agent.CodeBuilderAway:      http.StatusServiceUnavailable,
+	agent.CodeGitHub:           http.StatusBadGateway,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
 	agent.CodeInvalidSchedule:  http.StatusUnprocessableEntity,
 	agent.CodeInternal:         http.StatusInternalServerError,

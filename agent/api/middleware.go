@@ -197,6 +197,14 @@ func (s *Server) bound(kind shape) func(*gin.Context) error {
 			nextWithin(c, imageTimeout)
 			return nil
 		}
+	case hook:
+		return func(c *gin.Context) error {
+			if err := limitBody(c, maxHookBody); err != nil {
+				return err
+			}
+			nextWithin(c, plainTimeout)
+			return nil
+		}
 	case slow:
 		return func(c *gin.Context) error {
 			end := time.Now().Add(slowTimeout + stallTimeout)

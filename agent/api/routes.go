@@ -27,6 +27,7 @@ const (
 	stream               // an event stream
 	upload               // a large body
 	session              // a WebSocket
+	hook                 // a webhook, from anyone
 )
 
 // route is one line of the table: every path of the API is in it.
@@ -44,6 +45,7 @@ func (s *Server) routes() []route {
 		s.planRoutes(),
 		s.domainRoutes(),
 		s.cronRoutes(),
+		s.pipelineRoutes(),
 		s.marketRoutes(), []route{
 			{http.MethodGet, "/healthz", public, plain, s.healthz},
 			{http.MethodGet, "/api/info", public, plain, s.getInfo},

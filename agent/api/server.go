@@ -39,6 +39,7 @@ type Config struct {
 	CronJobs    CronJobs // nil: there are none, nor has CronRuns anything to do
 	CronRuns    CronRuns
 	JoinFiles   JoinFiles
+	Pipelines   Pipelines   // nil: there are none
 	Domains     Domains     // nil: there are none
 	Maintenance Maintenance // nil: there are no such pages
 	System      Systemer
@@ -59,6 +60,7 @@ type Server struct {
 	metrics *metrics
 	engine  *gin.Engine
 
+	hooks   chan struct{} // one element for each webhook that is read
 	uploads chan struct{} // one element for each running upload
 	streams chan struct{} // one element for each open event stream
 
@@ -100,6 +102,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, auth: newAuth(cfg.Identities, cfg.Journal.warnOwner, cfg.Log, cfg.Now), metrics: metrics,
 		names:   newNames(cfg.Settings, cfg.Now),
+		hooks:   make(chan struct{}, maxHooks),
 		uploads: make(chan struct{}, maxUploads),
 		streams: make(chan struct{}, maxStreams), streamTimeout: writeTimeout,
 		shells: make(chan struct{}, maxShells), forwards: make(chan struct{}, maxForwards), told: newTold(cfg.Now),

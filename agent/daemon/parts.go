@@ -25,6 +25,7 @@ import (
 	"hks.dev/hks/agent/kube"
 	"hks.dev/hks/agent/market"
 	"hks.dev/hks/agent/node"
+	"hks.dev/hks/agent/pipeline"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
 	"hks.dev/hks/agent/schedule"
@@ -49,6 +50,7 @@ type parts struct {
 	workspace *workspace.Manager
 	apps      *app.Manager
 	builds    *build.Manager
+	pipelines *pipeline.Manager
 	domains   *domain.Manager
 	shell     *app.Shell
 	market    *market.Manager
@@ -119,7 +121,7 @@ func assemble(cfg Config) (*parts, error) {
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
-		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
+		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Pipelines: p.pipelines,
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
 		Maintenance: p.apps, Domains: p.domains,
 		CronJobs: p.cron, CronRuns: p.cron,
@@ -188,6 +190,9 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	if err != nil {
 		return err
 	}
+	if err := p.buildPipelines(cfg, hub, journal); err != nil {
+		return err
+	}
 	return p.buildMarket(cfg, cluster, hub, journal)
 }
 
@@ -244,6 +249,7 @@ func (p *parts) components() []component {
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
+		{"the pipelines", p.pipelines.Start, p.pipelines.Stop},
 		{"the domains", p.domains.Start, p.domains.Stop},
 		{"the cron jobs", p.cron.Start, p.cron.Stop},
 		{"the marketplace", p.market.Start, p.market.Stop},

@@ -60,6 +60,7 @@ var only = map[string][]string{
 	"github.com/moby/buildkit":             {"agent/buildkit"},
 	"github.com/minio/minio-go":            {"agent/s3"},
 	"helm.sh/helm":                         {"agent/helm"},
+	"github.com/google/go-github":          {"agent/github"},
 	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 

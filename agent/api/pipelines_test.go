@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"hks.dev/hks/agent"
+)
+
+// fakePipelines has one pipeline, web, with one run, 7.
+type fakePipelines struct{}
+
+func (fakePipelines) Connect(_ context.Context, request agent.GitHubConnect, _ string) (agent.GitHub, error) {
+	return agent.GitHub{Connected: true, URL: request.URL}, nil
+}
+func (fakePipelines) Connection(context.Context) (agent.GitHub, error) { return agent.GitHub{}, nil }
+func (fakePipelines) Disconnect(context.Context, string) error         { return nil }
+func (fakePipelines) Repositories(context.Context) ([]agent.GitRepository, error) {
+	return nil, nil
+}
+func (fakePipelines) Create(_ context.Context, p agent.Pipeline, _ string) (agent.Pipeline, error) {
+	return p, nil
+}
+func (fakePipelines) Edit(_ context.Context, p agent.Pipeline, _ string) (agent.Pipeline, error) {
+	return p, nil
+}
+func (fakePipelines) List(context.Context) ([]agent.Pipeline, error) { return nil, nil }
+func (fakePipelines) Get(_ context.Context, name string) (agent.Pipeline, error) {
+	return agent.Pipeline{Name: name}, nil
+}
+func (fakePipelines) Delete(context.Context, string, string) error { return nil }
+func (fakePipelines) Trigger(context.Context, string, string) (agent.Run, error) {
+	return agent.Run{ID: 7}, nil
+}
+func (f fakePipelines) Rerun(ctx context.Context, id int64, _ string) (agent.Run, error) {
+	return f.Run(ctx, id)
+}
+func (f fakePipelines) Cancel(ctx context.Context, id int64, _ string) (agent.Run, error) {
+	return f.Run(ctx, id)
+}
+func (fakePipelines) Run(_ context.Context, id int64) (agent.Run, error) {
+	if id != 7 {
+		return agent.Run{}, agent.Errorf(agent.CodeNotFound, "", "there is no run %d", id)
+	}
+	return agent.Run{ID: 7}, nil
+}
+func (fakePipelines) Runs(context.Context, string) ([]agent.Run, error) { return nil, nil }
+func (fakePipelines) Receive(_ context.Context, name string, r *http.Request) (agent.Delivery, error) {
+	return agent.Delivery{Pipeline: name, Outcome: r.Header.Get("X-Outcome"), Why: "a test"}, nil
+}
+func (fakePipelines) Deliveries(context.Context, string) ([]agent.Delivery, error) { return nil, nil }
+
+func TestA36HooksAreAnswered(t *testing.T) {
+	a := newAppliance(t)
+	for outcome, status := range map[string]int{
+		"accepted": http.StatusAccepted, "duplicate": http.StatusAccepted, "ignored": http.StatusAccepted,
+		"forged": http.StatusForbidden, "oversized": http.StatusRequestEntityTooLarge,
+	} {
+		got := a.do(request{method: http.MethodPost, path: "/api/hooks/github/web", body: "{}", header: map[string]string{"X-Outcome": outcome}})
+		if got.Code != status {
+			t.Errorf("%s: %d %s", outcome, got.Code, got.Body)
+		}
+	}
+}
+
+func TestRunsAreNamedByNumber(t *testing.T) {
+	a := newAppliance(t)
+	a.refuse(http.StatusBadRequest, agent.CodeInvalid, request{path: "/api/runs/last", local: true})
+	a.refuse(http.StatusNotFound, agent.CodeNotFound, request{path: "/api/runs/8", local: true})
+}

@@ -1,0 +1,19 @@
+package daemon
+
+import (
+	"hks.dev/hks/agent/api"
+	"hks.dev/hks/agent/github"
+	"hks.dev/hks/agent/pipeline"
+)
+
+// buildPipelines makes what turns pushes into releases.
+func (p *parts) buildPipelines(cfg Config, hub *api.Hub, journal *api.Journal) (err error) {
+	p.pipelines, err = pipeline.New(pipeline.Config{
+		Store: p.store, Builds: p.builds, Releases: p.apps, Dir: cfg.Settings.Paths().State("checkouts"),
+		Dial: func(url, token string) (pipeline.Host, error) {
+			return github.New(github.Config{URL: url, Token: token})
+		},
+		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
+	})
+	return err
+}
