@@ -30,6 +30,8 @@ const (
 	CodeClusterAway      Code = "CLUSTER_UNAVAILABLE"    // the Kubernetes API does not answer
 	CodeBuildFailed      Code = "BUILD_FAILED"           // the source does not build; Details holds the step and its last lines
 	CodeBuilderAway      Code = "BUILDER_UNAVAILABLE"    // builds can't run now
+	CodeFunctionFailed   Code = "FUNCTION_FAILED"        // the function can't be loaded; Message holds its own words
+	CodeVariableMissing  Code = "VARIABLE_MISSING"       // the function requires a variable that is not set
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log
 )

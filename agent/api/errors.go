@@ -35,6 +35,8 @@ var statuses = map[agent.Code]int{
 	agent.CodeClusterAway:      http.StatusServiceUnavailable,
 	agent.CodeBuildFailed:      http.StatusUnprocessableEntity,
 	agent.CodeBuilderAway:      http.StatusServiceUnavailable,
+	agent.CodeFunctionFailed:   http.StatusUnprocessableEntity,
+	agent.CodeVariableMissing:  http.StatusUnprocessableEntity,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
 	agent.CodeInternal:         http.StatusInternalServerError,
 }

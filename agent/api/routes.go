@@ -39,7 +39,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const app = "/api/apps/:app/:env"
-	return slices.Concat(s.nodeRoutes(), s.planRoutes(), []route{
+	return slices.Concat(s.nodeRoutes(), s.planRoutes(), s.functionRoutes(), []route{
 		{http.MethodGet, "/healthz", public, plain, s.healthz},
 		{http.MethodGet, "/api/info", public, plain, s.getInfo},
 		{http.MethodGet, "/ca.crt", public, plain, s.getRootCA},

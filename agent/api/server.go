@@ -32,8 +32,9 @@ type Config struct {
 	Series     Series
 	Images     Images
 	Builds     Builds
-	Nodes      Nodes // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
-	Plans      Plans // nil: there is one plan only
+	Nodes      Nodes     // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Functions  Functions // nil: this appliance has no functions
+	Plans      Plans     // nil: there is one plan only
 	Joins      Joins
 	JoinFiles  JoinFiles
 	System     Systemer

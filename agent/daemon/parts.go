@@ -19,6 +19,7 @@ import (
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/function"
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
@@ -52,6 +53,8 @@ type parts struct {
 	nodes     *node.Manager
 	plan      *plan.Manager
 	joinFiles *joinFiles
+	functions *function.Manager
+	claims    *claims
 	api       *api.Server
 }
 
@@ -105,13 +108,16 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildWorkloads(cfg, cluster, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildFunctions(cfg, cluster, gateway, hub, journal); err != nil {
+		return nil, err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
-		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Functions: p.functions, Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -225,6 +231,8 @@ func (p *parts) components() []component {
 		{"host names", p.names.Start, p.names.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
+		{"the functions", p.functions.Start, p.functions.Stop},
+		{"the functions' socket", p.claims.Start, p.claims.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},

@@ -28,6 +28,7 @@ func newAdmin(g *Gateway) *admin {
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /routes", a.routes)
 	mux.HandleFunc("GET /ca.crt", a.root)
+	g.calls.handle(mux)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: time.Minute}
 	return a

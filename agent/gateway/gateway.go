@@ -26,6 +26,7 @@ type Config struct {
 	HTTPS      string // address:port for TLS
 	State      string // folder of its own: certificates, last routes
 	Socket     string // unix socket of status and metrics
+	Claims     string // unix socket on which the agent gives functions an instance; "" for none
 	Kubeconfig string // its read-only credential; waited for while absent
 	AccessLog  string // file, rotated by size; "" for none
 	Settings   string // path of the settings file, for messages
@@ -49,6 +50,7 @@ type Gateway struct {
 	api     *apiState
 	files   files
 	admin   *admin
+	calls   *functions
 
 	root      atomic.Pointer[[]byte] // PEM of the local authority's root
 	listening atomic.Bool
@@ -89,6 +91,7 @@ func New(cfg Config) (*Gateway, error) {
 		api: newAPIState(cfg.Logger), files: files{dir: cfg.State}, dirty: make(chan struct{}, 1),
 	}
 	g.metrics.observe(g)
+	g.calls = newFunctions(g)
 	g.admin = newAdmin(g)
 	return g, nil
 }
@@ -133,6 +136,9 @@ func (g *Gateway) open(ctx context.Context) error {
 	case table != nil:
 		g.replace(*table, SourceDisk, savedAt)
 		g.log.Info("routing by the last known routes until the cluster answers", "routes", len(table.Routes), "saved", savedAt)
+	}
+	if err := g.calls.load(); err != nil {
+		g.log.Warn("the last functions could not be read; they are called again when the agent tells them", "error", err)
 	}
 	if err := g.admin.start(ctx); err != nil {
 		return err

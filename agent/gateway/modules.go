@@ -139,7 +139,7 @@ func (p *permission) Provision(ctx caddy.Context) (err error) {
 
 // CertificateAllowed returns nil for a host that has a route.
 func (p *permission) CertificateAllowed(_ context.Context, name string) error {
-	if p.gateway.routes.load().knows(hostOf(name)) {
+	if p.gateway.routes.load().knows(hostOf(name)) || p.gateway.calls.find(hostOf(name)) != nil {
 		return nil
 	}
 	return fmt.Errorf("%s has no route: %w", name, caddytls.ErrPermissionDenied)

@@ -35,7 +35,7 @@ func run(ctx context.Context, root string) error {
 	paths := cfg.Paths()
 	g, err := gateway.New(gateway.Config{
 		HTTP: cfg.Gateway.HTTP, HTTPS: cfg.Gateway.HTTPS,
-		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Kubeconfig: paths.GatewayKubeconfig(),
+		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Claims: paths.FunctionSocket(), Kubeconfig: paths.GatewayKubeconfig(),
 		AccessLog: paths.Logs("access.log"), Settings: paths.ConfigFile(),
 		LogLevel: cfg.Log.Level, LogFormat: cfg.Log.Format, Logger: log,
 	})

@@ -7,6 +7,8 @@ type image struct {
 	name, tag string
 	npm       map[string]string // file beside the Dockerfile -> npm package it is
 	toolchain bool              // go.tar is needed
+	from      string            // image it is made of; default the base
+	runtime   bool              // the runtime of functions is needed
 }
 
 // images are all images; the first is the base of the others.
@@ -18,6 +20,9 @@ var images = []image{
 	{name: "python", tag: "3.13"},
 	{name: "go", tag: "1.26", toolchain: true},
 	{name: "static", tag: "1"},
+	{name: "fn-node", tag: "24", from: "node", runtime: true},
+	{name: "fn-python", tag: "3.13", from: "python", runtime: true},
+	{name: "fn-go", tag: "1", runtime: true},
 }
 
 func npmArch() string {
@@ -25,6 +30,16 @@ func npmArch() string {
 		return "x64"
 	}
 	return runtime.GOARCH
+}
+
+// parent is the image that it is made of.
+func (i image) parent() image {
+	for _, other := range images {
+		if other.name == i.from {
+			return other
+		}
+	}
+	return images[0]
 }
 
 // reference is the image's name in the appliance's registry.

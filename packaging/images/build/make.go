@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -32,7 +33,14 @@ func (m *maker) keys() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts := []string{m.recipes.date.String(), m.recipes.debian, keys[images[0].name], img.reference(), folder, strings.Join(m.recipes.of(img), " ")}
+		parts := []string{m.recipes.date.String(), m.recipes.debian, keys[img.parent().name], img.reference(), folder, strings.Join(m.recipes.of(img), " ")}
+		if img.runtime {
+			source, err := folderKey("runtime")
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, source)
+		}
 		keys[img.name] = key(parts...)
 	}
 	return keys, nil
@@ -95,6 +103,9 @@ func (m *maker) prepare(ctx context.Context, work string, missing []image) error
 		for file, name := range img.npm {
 			group.Go(func() error { return m.npmPack(ctx, name, filepath.Join(folder, file)) })
 		}
+		if img.runtime {
+			group.Go(func() error { return m.program(ctx, filepath.Join(folder, "runtime")) })
+		}
 		if img.toolchain {
 			group.Go(timed("fetching the Go toolchain", func() error { return m.toolchain(ctx, filepath.Join(folder, "go.tar")) }))
 		}
@@ -121,11 +132,29 @@ func (m *maker) build(ctx context.Context, work string, missing []image, keys ma
 		}
 		missing = missing[1:]
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, img := range missing {
-		group.Go(func() error { return one(ctx, img) })
+	// First those that others are made of.
+	for _, derived := range []bool{false, true} {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, img := range missing {
+			if (img.from != "") == derived {
+				group.Go(func() error { return one(ctx, img) })
+			}
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
 	}
-	return group.Wait()
+	return nil
+}
+
+// program compiles the runtime of functions.
+func (m *maker) program(ctx context.Context, target string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", target, "./runtime")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling the runtime of functions: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // one builds one image into its layout, which is in its place when it is whole.
@@ -140,7 +169,7 @@ func (m *maker) one(ctx context.Context, daemon *builder.Daemon, work string, im
 		Epoch:   m.recipes.epoch(),
 	}
 	job.Args["VERSIONS"] = strings.Join(m.recipes.of(img), " ")
-	if base := images[0]; img.name != base.name {
+	if base := img.parent(); img.name != base.name {
 		job.Bases = map[string]string{base.reference(): m.layout(base)}
 	}
 	if err := daemon.Build(ctx, job); err != nil {
