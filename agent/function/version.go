@@ -51,7 +51,7 @@ func (m *Manager) failure(v agent.FunctionVersion, err error) *agent.Failure {
 
 // logsOf are the last lines that a failed step wrote.
 func logsOf(e *agent.Error) []string {
-	lines, _ := e.Details["log"].([]string)
+	lines, _ := e.Details["lines"].([]string)
 	return lines
 }
 

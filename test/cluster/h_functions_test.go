@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"context"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,7 +26,13 @@ func functionFolder(t *testing.T, files map[string]string) string {
 // deployed deploys a function and returns it; it is deleted at the end.
 func deployed(t *testing.T, name string, files map[string]string) agent.Function {
 	t.Helper()
-	t.Cleanup(func() { try(t, "function", "delete", name, "--yes") })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if out, err := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "function", "delete", name, "--yes").CombinedOutput(); err != nil {
+			t.Errorf("deleting %s: %v\n%s", name, err, out)
+		}
+	})
 	begin := time.Now()
 	hks(t, "function", "deploy", functionFolder(t, files))
 	t.Logf("%s serves after %s", name, time.Since(begin).Round(time.Millisecond))
@@ -185,6 +193,7 @@ func TestA61FunctionsInPythonAndGo(t *testing.T) {
 			"hello.go": `package hello
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 

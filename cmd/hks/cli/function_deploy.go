@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -166,7 +167,10 @@ func followVersion(ctx context.Context, c *client.Client, v agent.FunctionVersio
 		}
 	}
 	if v.Failure != nil {
-		return v, &agent.Error{Code: v.Failure.Code, Message: fmt.Sprintf("version %d of %s failed: %s", v.Number, v.Function, v.Failure.Message), Fix: v.Failure.Fix}
+		return v, &agent.Error{
+			Code: v.Failure.Code, Message: fmt.Sprintf("version %d of %s failed: %s", v.Number, v.Function, strings.Join(append([]string{v.Failure.Message}, v.Failure.Logs...), "\n")),
+			Fix: v.Failure.Fix,
+		}
 	}
 	return v, nil
 }
