@@ -55,7 +55,7 @@ down: ## Stop and remove what `make up` brought up; data stays.
 purge: ## `make down`, and remove the data too.
 	@bin/hks-installer purge --root $(ROOT) --yes
 
-test: prepare lint unit screens cluster ## Run everything.
+test: prepare lint unit acme screens cluster ## Run everything.
 
 lint: build
 	@echo "lint: gofmt, vet, staticcheck, shellcheck"
@@ -69,13 +69,23 @@ unit: build
 	@go test ./...
 	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol ./internal/node
 
+.PHONY: acme
+acme: bin/pebble
+	@echo "acme: certificates by a real authority"
+	@HKS_TEST_PEBBLE=$(CURDIR)/bin go test -count=1 -run RealAuthority ./agent/gateway
+
+# Let's Encrypt's test authority and its name server, at the versions of test/acme.
+bin/pebble: test/acme/go.mod test/acme/go.sum
+	@mkdir -p bin
+	@cd test/acme && go build -o $(CURDIR)/bin/ github.com/letsencrypt/pebble/v2/cmd/pebble github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
+
 .PHONY: screens
-screens: browser
+screens: browser bin/sandbox
 	@echo "screens: the web screens in a browser, over a double of the API"
 	@go build -o bin/apidouble ./test/apidouble
-	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble node --test screens.test.js
+	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble ../../$(SANDBOX) node --test screens.test.js
 
-cluster: build k3s images bin/sandbox browser builder
+cluster: build k3s images bin/sandbox bin/pebble browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
 	@go test -c -o bin/cluster.test ./test/cluster
 	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
@@ -87,10 +97,16 @@ builder: build bin/sandbox
 	@go test -c -o bin/buildkit.test ./agent/buildkit
 	@HKS_TEST_BUILDKITD=$(CURDIR)/bin/hks-buildkitd $(SANDBOX) bin/buildkit.test -test.run Real -test.timeout 10m
 
+.PHONY: s3
+s3: ## Copies of backups, against a real S3 server of a module of its own.
+	@mkdir -p bin
+	@cd test/s3 && go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
+	@HKS_TEST_S3_SERVER=$(CURDIR)/bin/versitygw go test -count=1 -run Real ./agent/s3
+
 bench: build k3s images bin/sandbox
 	@go test -c -o bin/bench.test ./test/bench
 	@cd test/bench && HKS_BIN=$(CURDIR)/bin \
-		../../$(SANDBOX) ../../bin/bench.test -test.run '^$$' -test.bench . -test.benchtime 1x -test.timeout 30m
+		../../bin/sandbox --nat -- ../../bin/bench.test -test.run '^$$' -test.bench . -test.benchtime 1x -test.timeout 30m
 
 conformance: ## Run the OCI distribution suite against the image registry.
 	@HKS_CONFORMANCE=1 go test -count=1 -v ./test/conformance

@@ -52,8 +52,9 @@ type App struct {
 	Replicas    int              `json:"replicas"`         // of all components
 	Ready       int              `json:"ready"`            // replicas that are ready now, of all components
 	Usage       Usage            `json:"usage"`
-	Components  []ComponentState `json:"components"`          // by name
-	Instances   []Instance       `json:"instances,omitempty"` // only when one app is asked for
+	Maintenance *Maintenance     `json:"maintenance,omitempty"` // nil: the app answers itself
+	Components  []ComponentState `json:"components"`            // by name
+	Instances   []Instance       `json:"instances,omitempty"`   // only when one app is asked for
 	CreatedAt   time.Time        `json:"createdAt"`
 	UpdatedAt   time.Time        `json:"updatedAt"`
 }

@@ -33,6 +33,7 @@ const (
 	CodeFunctionFailed   Code = "FUNCTION_FAILED"        // the function can't be loaded; Message holds its own words
 	CodeVariableMissing  Code = "VARIABLE_MISSING"       // the function requires a variable that is not set
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
+	CodeInvalidSchedule  Code = "INVALID_SCHEDULE"       // a cron expression or time zone is malformed; Details names the field
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log
 )
 

@@ -42,6 +42,10 @@ const (
 	TaintDedicated = "hks.dev/dedicated"
 )
 
+// AnnotationMaintenance on an Ingress has the gateway answer in place of the
+// app, with the message that is its value.
+const AnnotationMaintenance = "hks.dev/maintenance"
+
 // ObjectName is the name of the cluster objects of an app in an environment,
 // such as "web-staging". Environments are part of an app's identity.
 func ObjectName(app string, env Environment) string { return app + "-" + string(env) }

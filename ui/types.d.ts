@@ -12,7 +12,16 @@ declare namespace hks {
 	interface App {
 		name: string; environment: Environment; status: AppStatus; reason?: string; fix?: string; url: string;
 		release: number; target?: number; image: string; digest?: string; replicas: number; ready: number;
-		usage: Usage; components: ComponentState[]; instances?: Instance[]; createdAt: string; updatedAt: string;
+		usage: Usage; maintenance?: Maintenance; components: ComponentState[]; instances?: Instance[]; createdAt: string; updatedAt: string;
+	}
+	interface Maintenance { on: boolean; message?: string; since: string; by: string; applied: boolean }
+	type DomainStatus = 'checking' | 'waiting' | 'asking' | 'valid' | 'failed';
+	interface Look { ok: boolean; message?: string }
+	interface DomainCheck { cname?: string; addresses?: string[]; expected?: string[]; dns: Look; http: Look; https: Look }
+	interface Certificate { source?: 'acme' | 'own'; issuer?: string; names?: string[]; serial?: string; validFrom?: string; validUntil?: string; renewAt?: string }
+	interface Domain {
+		host: string; name: string; app: string; environment: Environment; component?: string; url?: string; status: DomainStatus; reason?: string; fix?: string;
+		check: DomainCheck; certificate: Certificate; tries?: number; nextTry?: string; checkedAt?: string; createdAt: string; by: string;
 	}
 	interface ComponentState { name: string; image: string; digest?: string; url?: string; port?: number; replicas: number; ready: number; usage: Usage }
 	interface Component {
@@ -48,11 +57,41 @@ declare namespace hks {
 		resources: Resource[]; createdAt: string;
 	}
 
+	type ServiceStatus = 'installing' | 'running' | 'updating' | 'error' | 'deleting' | 'removed';
+	interface CatalogueEntry {
+		name: string; title: string; description: string; version: string; appVersion?: string; own?: boolean; engine?: string; env?: string[];
+		schema?: ValueSchema; values?: Record<string, any>;
+	}
+	interface ValueSchema { properties?: Record<string, { type?: string; title?: string; description?: string; pattern?: string; default?: any }> }
+	interface Binding { service: string; app: string; environment: Environment; prefix?: string; names: string[]; release: number; createdAt: string }
+	interface ServiceJob {
+		id: number; service: string; kind: string; status: RunStatus; steps: { time: string; text: string }[]; backup?: number; failure?: Failure; by: string;
+		createdAt: string; startedAt?: string; finishedAt?: string;
+	}
+	interface Verification { backup: number; at: string; good: boolean; message: string }
+	interface Backup {
+		id: number; service: string; engine: string; appVersion: string; trigger: string; by: string; bytes: number; sha256: string;
+		tables: { name: string; rows: number; checksum?: string }[]; remote?: string; verified?: Verification; createdAt: string;
+	}
+	interface Service {
+		name: string; chart: string; title: string; version: string; appVersion?: string; latest?: string; engine?: string; status: ServiceStatus;
+		reason?: string; fix?: string; host: string; port?: number; user?: string; values: Record<string, any>; storageBytes: number; instance?: string;
+		bindings: Binding[]; job?: ServiceJob; lastBackup?: Backup; verified?: Verification;
+		schedule?: { everyHours: number; keep: number; next: string }; createdAt: string; keptUntil?: string;
+	}
+	interface Credentials { env: Record<string, string>; url?: string; client?: string[] }
+
 	interface Identity { name: string; via: string; id?: string }
 	interface Token { id: string; name: string; secret?: string; createdAt: string; usedAt?: string; expiresAt?: string }
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
+	interface CronTarget { function?: string; payload?: string; image?: string; app?: string; environment?: string; component?: string; command?: string[] }
+	interface CronJob {
+		name: string; schedule: string; timeZone: string; target: CronTarget; concurrency: string; catchUp: string; deadline: number; timeout: number;
+		paused?: boolean; next: string[]; last?: CronRun; by: string; createdAt: string; updatedAt: string;
+	}
+	interface CronRun { id: number; job: string; slot: string; manual?: boolean; status: RunStatus; message?: string; exitCode?: number; by?: string; startedAt?: string; finishedAt?: string }
 	interface PlanUsage { name: string; unit: 'count' | 'bytes'; used: number; limit: number }
 	interface PlanState { plan: Plan; applying?: boolean; reason?: string; usage: PlanUsage[]; plans: Plan[] }
 	interface Capacity { allocatable: number; requested: number }

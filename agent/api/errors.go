@@ -38,6 +38,7 @@ var statuses = map[agent.Code]int{
 	agent.CodeFunctionFailed:   http.StatusUnprocessableEntity,
 	agent.CodeVariableMissing:  http.StatusUnprocessableEntity,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
+	agent.CodeInvalidSchedule:  http.StatusUnprocessableEntity,
 	agent.CodeInternal:         http.StatusInternalServerError,
 }
 

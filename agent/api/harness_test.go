@@ -52,13 +52,15 @@ type appliance struct {
 	commands   *fakeShells
 	builds     *fakeBuilds
 	images     *fakeImages
+	domains    *fakeDomains
+	market     *fakeMarket
 	ready      atomic.Bool
 	log        *safeBuffer
 }
 
 func newAppliance(t *testing.T) *appliance {
 	t.Helper()
-	a := &appliance{t: t, clock: newClock(), workspaces: &fakeWorkspaces{}, apps: &fakeApps{}, commands: newFakeShells(), images: &fakeImages{}, builds: &fakeBuilds{}, log: &safeBuffer{}}
+	a := &appliance{t: t, clock: newClock(), workspaces: &fakeWorkspaces{}, apps: &fakeApps{}, commands: newFakeShells(), images: &fakeImages{}, builds: &fakeBuilds{}, market: &fakeMarket{}, domains: &fakeDomains{}, log: &safeBuffer{}}
 	a.ready.Store(true)
 	root := t.TempDir()
 	var err error
@@ -93,8 +95,8 @@ func (a *appliance) config(root string) Config {
 	hub := NewHub(HubConfig{Log: log, Now: a.clock.now})
 	return Config{
 		Settings: settings, Version: "1.2.3", Identities: a.store, Journal: NewJournal(a.store, hub, log), Hub: hub,
-		Workspaces: a.workspaces, Apps: a.apps, Shells: a.commands, Series: a.apps, Images: a.images, Builds: a.builds,
-		Functions: fakeFunctions{}, Plans: fakePlans{}, Nodes: fakeNodes{}, Joins: fakeNodes{}, JoinFiles: fakeNodes{}, System: fakeSystem{}, RootCA: fakeSystem{},
+		Workspaces: a.workspaces, Apps: a.apps, Shells: a.commands, Series: a.apps, Images: a.images, Builds: a.builds, Market: a.market,
+		Domains: a.domains, Maintenance: a.apps, Functions: fakeFunctions{}, Plans: fakePlans{}, Nodes: fakeNodes{}, Joins: fakeNodes{}, JoinFiles: fakeNodes{}, System: fakeSystem{}, RootCA: fakeSystem{},
 		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<title>hks</title>") }),
 		Metrics: prometheus.NewRegistry(), Log: log, Now: a.clock.now, Ready: a.ready.Load,
 	}

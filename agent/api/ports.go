@@ -120,6 +120,54 @@ type Builds interface {
 	Logs(ctx context.Context, id int64, follow bool) iter.Seq2[agent.BuildLine, error]
 }
 
+// Market is the marketplace: what can be installed, and what is.
+type Market interface {
+	MarketCharts
+	MarketServices
+	MarketBackups
+	MarketSessions
+}
+
+// MarketCharts is what can be installed.
+type MarketCharts interface {
+	Catalogue(ctx context.Context) ([]agent.CatalogueEntry, error)
+	Entry(ctx context.Context, name string) (agent.CatalogueEntry, error)
+	AddChart(ctx context.Context, archive io.Reader, by string) (agent.CatalogueEntry, error)
+}
+
+// MarketServices is what is installed, and its connections to apps.
+type MarketServices interface {
+	List(ctx context.Context) ([]agent.Service, error)
+	Get(ctx context.Context, name string) (agent.Service, error)
+	Install(ctx context.Context, r agent.ServiceRequest, by string) (agent.ServiceJob, error)
+	Upgrade(ctx context.Context, name string, u agent.ServiceUpgrade, by string) (agent.ServiceJob, error)
+	UpgradeDiff(ctx context.Context, name string, u agent.ServiceUpgrade) ([]agent.Change, error)
+	Uninstall(ctx context.Context, name string, force, purge bool, by string) (agent.ServiceJob, error)
+	Rotate(ctx context.Context, name, by string) (agent.ServiceJob, error)
+	Test(ctx context.Context, name string) error
+	Credentials(ctx context.Context, name, by string) (agent.Credentials, error)
+	Bind(ctx context.Context, name string, b agent.Bind, by string) (agent.Binding, error)
+	Unbind(ctx context.Context, name, app string, env agent.Environment, by string) (agent.Binding, error)
+	Job(ctx context.Context, id int64) (agent.ServiceJob, error)
+}
+
+// MarketBackups is the backups of what is installed.
+type MarketBackups interface {
+	Backups(ctx context.Context, name string) ([]agent.Backup, error)
+	Backup(ctx context.Context, name, by string) (agent.ServiceJob, error)
+	Restore(ctx context.Context, name string, id int64, by string) (agent.ServiceJob, error)
+	Verify(ctx context.Context, name string, id int64, by string) (agent.ServiceJob, error)
+	DeleteBackup(ctx context.Context, name string, id int64, by string) error
+	Target(ctx context.Context) (agent.BackupTarget, error)
+	SetTarget(ctx context.Context, target agent.BackupTarget, by string) (agent.BackupTarget, error)
+}
+
+// MarketSessions connects to services.
+type MarketSessions interface {
+	Find(ctx context.Context, name string) (agent.InstanceTarget, error)
+	Dial(ctx context.Context, target agent.InstanceTarget) (agent.Tunnel, error)
+}
+
 // Images is the appliance's own registry.
 type Images interface {
 	List(ctx context.Context) ([]agent.Image, error)

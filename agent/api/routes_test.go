@@ -16,7 +16,7 @@ import (
 
 // fill puts values in place of a path's parameters.
 func fill(path string) string {
-	return strings.NewReplacer(":app", "web", ":env", "staging", ":number", "1", ":id", "abc", ":node", "prod-1", ":file", "k3s").Replace(path)
+	return strings.NewReplacer(":app", "web", ":env", "staging", ":number", "1", ":id", "abc", ":node", "prod-1", ":file", "k3s", ":host", "www.example.com", ":service", "db", ":chart", "postgresql", ":backup", "1", ":job", "1").Replace(path)
 }
 
 func TestEveryRouteHasARule(t *testing.T) {

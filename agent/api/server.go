@@ -23,23 +23,28 @@ type Config struct {
 	Settings config.Config // where it listens, its names, its files
 	Version  string
 
-	Identities Identities
-	Journal    *Journal
-	Hub        *Hub
-	Workspaces Workspaces
-	Apps       Apps
-	Shells     Shells
-	Series     Series
-	Images     Images
-	Builds     Builds
-	Nodes      Nodes     // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
-	Functions  Functions // nil: this appliance has no functions
-	Plans      Plans     // nil: there is one plan only
-	Joins      Joins
-	JoinFiles  JoinFiles
-	System     Systemer
-	RootCA     RootCA
-	UI         http.Handler // the screens, with a fallback of their own
+	Identities  Identities
+	Journal     *Journal
+	Hub         *Hub
+	Workspaces  Workspaces
+	Apps        Apps
+	Shells      Shells
+	Series      Series
+	Images      Images
+	Builds      Builds
+	Market      Market    // nil: the appliance has no marketplace
+	Functions   Functions // nil: this appliance has no functions
+	Nodes       Nodes     // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans       Plans     // nil: there is one plan only
+	Joins       Joins
+	CronJobs    CronJobs // nil: there are none, nor has CronRuns anything to do
+	CronRuns    CronRuns
+	JoinFiles   JoinFiles
+	Domains     Domains     // nil: there are none
+	Maintenance Maintenance // nil: there are no such pages
+	System      Systemer
+	RootCA      RootCA
+	UI          http.Handler // the screens, with a fallback of their own
 
 	Metrics *prometheus.Registry
 	Log     *slog.Logger

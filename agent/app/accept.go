@@ -335,6 +335,17 @@ func (m *Manager) checkRoutes(ctx context.Context, k key, spec agent.Spec) error
 		return err
 	}
 	asked := m.routes(k, spec)
+	domains, err := m.cfg.Store.Domains(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range domains {
+		for at := range asked {
+			if other := (key{d.App, d.Environment}); other != k && at.host == d.Host {
+				return hostTaken(d.Host, other)
+			}
+		}
+	}
 	for _, s := range states {
 		other := key{s.Name, s.Environment}
 		if other == k {

@@ -54,8 +54,10 @@ type desired struct {
 	namespace   string
 	podLevel    string // Pod Security level of the workspace
 	host        func(agent.Component) string
-	release     store.AppRelease // with the values of its environment
-	replicas    map[string]int   // by component
+	domains     []store.Domain     // of the app
+	maintenance *agent.Maintenance // nil: the app answers itself
+	release     store.AppRelease   // with the values of its environment
+	replicas    map[string]int     // by component
 	restartedAt time.Time
 	deadline    time.Duration
 }
@@ -144,29 +146,30 @@ func (p part) service() *coreac.ServiceApplyConfiguration {
 // ingress routes to all components that are reached from outside; nil when
 // none is.
 func (d desired) ingress() *networkingac.IngressApplyConfiguration {
+	routes := d.routes()
+	if len(routes) == 0 {
+		return nil
+	}
 	var hosts []string
 	paths := map[string]*networkingac.HTTPIngressRuleValueApplyConfiguration{}
-	for _, p := range d.parts() {
-		if p.component.Path == "" {
-			continue
+	for _, r := range routes {
+		if paths[r.at.host] == nil {
+			hosts, paths[r.at.host] = append(hosts, r.at.host), networkingac.HTTPIngressRuleValue()
 		}
-		host := d.host(p.component)
-		if paths[host] == nil {
-			hosts, paths[host] = append(hosts, host), networkingac.HTTPIngressRuleValue()
-		}
-		paths[host].WithPaths(networkingac.HTTPIngressPath().WithPath(p.component.Path).WithPathType(networkingv1.PathTypePrefix).
+		paths[r.at.host].WithPaths(networkingac.HTTPIngressPath().WithPath(r.path).WithPathType(networkingv1.PathTypePrefix).
 			WithBackend(networkingac.IngressBackend().
-				WithService(networkingac.IngressServiceBackend().WithName(p.object()).
+				WithService(networkingac.IngressServiceBackend().WithName(d.key.component(r.component)).
 					WithPort(networkingac.ServiceBackendPort().WithName(portName)))))
-	}
-	if len(hosts) == 0 {
-		return nil
 	}
 	spec := networkingac.IngressSpec().WithIngressClassName(agent.IngressClass)
 	for _, host := range hosts {
 		spec.WithRules(networkingac.IngressRule().WithHost(host).WithHTTP(paths[host]))
 	}
-	return networkingac.Ingress(d.key.object(), d.namespace).WithLabels(d.labels()).WithSpec(spec)
+	ingress := networkingac.Ingress(d.key.object(), d.namespace).WithLabels(d.labels()).WithSpec(spec)
+	if d.maintenance != nil && d.maintenance.On {
+		ingress.WithAnnotations(map[string]string{agent.AnnotationMaintenance: d.maintenance.Message})
+	}
+	return ingress
 }
 
 // budget keeps a drain from taking all instances at a time; nil for a

@@ -68,6 +68,13 @@ func (w *worker) remove(ctx context.Context, at place) (wait time.Duration, gone
 	if err != nil || left {
 		return removePause, false, err
 	}
+	domains, err := w.m.cfg.Store.AppDomains(ctx, w.key.app, w.key.env)
+	if err != nil {
+		return never, false, err
+	}
+	for _, d := range domains {
+		w.deletion.Removed = append(w.deletion.Removed, "domain/"+d.Host)
+	}
 	if err := w.m.forget(ctx, w.key); err != nil {
 		return never, false, err
 	}

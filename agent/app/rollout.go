@@ -151,7 +151,11 @@ func (w *worker) hand(ctx context.Context, state store.AppState, r *rollout, g g
 	if late := state.Serving > 0 && w.otherRoute(state, r.release.Spec); late && !r.routed {
 		what = allButRoute
 	}
-	err = w.apply(ctx, w.desired(r.release, g, state, at), what)
+	d, err := w.desired(ctx, r.release, g, state, at)
+	if err != nil {
+		return false, err
+	}
+	err = w.apply(ctx, d, what)
 	if err == nil {
 		r.applied = g
 		r.routed = what == everything
@@ -266,7 +270,11 @@ func (r *rollout) judge(o observation, now time.Time, deadline, pullDeadline tim
 // that it no longer has are taken away by the next turn.
 func (w *worker) finish(ctx context.Context, state store.AppState, r *rollout, g goal, at place) (time.Duration, error) {
 	if !r.routed {
-		if err := w.apply(ctx, w.desired(r.release, g, state, at), onlyRoute); err != nil {
+		d, err := w.desired(ctx, r.release, g, state, at)
+		if err != nil {
+			return never, err
+		}
+		if err := w.apply(ctx, d, onlyRoute); err != nil {
 			return never, err
 		}
 		r.routed = true
@@ -369,11 +377,13 @@ func (w *worker) step(r *rollout, step, message string) {
 }
 
 // desired gathers what the objects are made from.
-func (w *worker) desired(release store.AppRelease, g goal, state store.AppState, at place) desired {
+func (w *worker) desired(ctx context.Context, release store.AppRelease, g goal, state store.AppState, at place) (desired, error) {
+	domains, err := w.m.cfg.Store.AppDomains(ctx, w.key.app, w.key.env)
 	return desired{
 		key: w.key, namespace: at.namespace, podLevel: at.podLevel, host: func(c agent.Component) string { return w.m.host(w.key, c) },
+		domains: domains, maintenance: state.Maintenance,
 		release: release, replicas: g.replicas, restartedAt: state.RestartedAt, deadline: w.m.cfg.Deadline,
-	}
+	}, err
 }
 
 // lastWords is the last line with anything on it.

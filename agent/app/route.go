@@ -37,6 +37,9 @@ const (
 // headerGatewayError marks the gateway's own answers.
 const headerGatewayError = "X-Hks-Error"
 
+// gatewayMaintenance is the gateway's word for the owner's maintenance page.
+const gatewayMaintenance = "MAINTENANCE"
+
 // NewRoute makes the checker; it dials nothing.
 func NewRoute(cfg RouteConfig) (*Route, error) {
 	for _, address := range []string{cfg.HTTP, cfg.HTTPS} {
@@ -135,7 +138,8 @@ func (r *Route) attempt(ctx context.Context, url string) error {
 		return fmt.Errorf("asking %s: %w", url, err)
 	}
 	defer func() { _ = response.Body.Close() }() // nothing of it is needed
-	if code := response.Header.Get(headerGatewayError); code != "" {
+	// The maintenance page comes by the app's route, so the route is there.
+	if code := response.Header.Get(headerGatewayError); code != "" && code != gatewayMaintenance {
 		return gatewayError{code}
 	}
 	_, _ = io.CopyN(io.Discard, response.Body, 64<<10) // the head was the answer

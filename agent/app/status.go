@@ -94,6 +94,7 @@ func (m *Manager) appOf(s store.AppState, w *watch) agent.App {
 	a := agent.App{
 		Name: s.Name, Environment: s.Environment, URL: m.url(k, main), Release: s.Serving,
 		Image: main.Image, Digest: shown.Digests[main.Name], Replicas: total(scaleOf(s, shown.Spec)), CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		Maintenance: s.Maintenance,
 	}
 	if !s.Newest.Status.Done() && s.Newest.Number != s.Serving {
 		a.Target = s.Newest.Number

@@ -56,7 +56,11 @@ func (w *worker) runCommands(ctx context.Context, state store.AppState, r *rollo
 	if left, err := w.endCommands(ctx, at, r.release.Number); left || err != nil {
 		return taskLook, false, err
 	}
-	for _, p := range w.desired(r.release, g, state, at).parts() {
+	d, err := w.desired(ctx, r.release, g, state, at)
+	if err != nil {
+		return never, false, err
+	}
+	for _, p := range d.parts() {
 		// What an earlier release's command would do to data that a later one has
 		// changed nobody knows: a rollback brings back what serves, not data.
 		if len(p.component.Release) == 0 || r.release.Kind == kindRollback {

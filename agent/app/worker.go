@@ -159,9 +159,13 @@ func (w *worker) act(ctx context.Context) (wait time.Duration, gone bool, err er
 	if state.Newest.Status.Done() {
 		w.rollout = nil
 	}
-	switch {
-	case state.Desired == store.DesiredDeleted:
+	if state.Desired == store.DesiredDeleted {
 		return w.remove(ctx, at)
+	}
+	if err := w.reroute(ctx, state, at); err != nil {
+		return never, false, err
+	}
+	switch {
 	case !state.Newest.Status.Done():
 		wait, err = w.rollOut(ctx, state, at)
 	default:
@@ -216,7 +220,11 @@ func (w *worker) settle(ctx context.Context, state store.AppState, at place) (ti
 	if err != nil || !found {
 		return never, err
 	}
-	if err := w.apply(ctx, w.desired(release, g, state, at), everything); err != nil {
+	d, err := w.desired(ctx, release, g, state, at)
+	if err != nil {
+		return never, err
+	}
+	if err := w.apply(ctx, d, everything); err != nil {
 		return never, err
 	}
 	return never, w.pruneComponents(ctx, at.namespace, v.others(g.spec))

@@ -192,8 +192,12 @@ func (c *Client) FindPort(ctx context.Context, app string, env agent.Environment
 // Forward connects conn to a port of an instance, until the port has sent all
 // it will, conn breaks or ctx ends. It closes conn.
 func (c *Client) Forward(ctx context.Context, app string, env agent.Environment, query agent.InstanceQuery, conn io.ReadWriteCloser) error {
+	return c.forward(ctx, appPath(app, env, "/port-forward?"+instanceValues(query).Encode()), conn)
+}
+
+func (c *Client) forward(ctx context.Context, path string, conn io.ReadWriteCloser) error {
 	defer func() { _ = conn.Close() }() // both ends are done with it
-	w, err := c.open(ctx, appPath(app, env, "/port-forward?"+instanceValues(query).Encode()))
+	w, err := c.open(ctx, path)
 	if err != nil {
 		return err
 	}

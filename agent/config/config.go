@@ -55,6 +55,9 @@ type API struct {
 type Gateway struct {
 	HTTP  string `yaml:"http"`  // address:port for plain HTTP
 	HTTPS string `yaml:"https"` // address:port for TLS
+
+	Addresses []string `yaml:"addresses"` // where custom domains are to point; default: those of this machine
+	ACME      ACME     `yaml:"acme"`
 }
 
 // K3s is the engine.
@@ -114,7 +117,7 @@ func Default(root string) Config {
 		Domain:     "localhost",
 		Supervisor: SupervisorAuto,
 		API:        API{Listen: ":8443"},
-		Gateway:    Gateway{HTTP: ":80", HTTPS: ":443"},
+		Gateway:    Gateway{HTTP: ":80", HTTPS: ":443", ACME: ACME{Directory: LetsEncrypt}},
 		K3s:        K3s{StartTimeout: 5 * time.Minute},
 		Registry:   Registry{Listen: ":5443", Budget: 20 << 30},
 		Build:      Build{CPUs: 1.5, Memory: 2 << 30, Parallelism: 2, Cache: 10 << 30, Network: "host"},
@@ -181,6 +184,9 @@ func (c *Config) validate() error {
 	}
 	if c.Registry.Budget <= 0 {
 		return fmt.Errorf("registry.budget: %d bytes is no budget", c.Registry.Budget)
+	}
+	if err := c.Gateway.validate(); err != nil {
+		return err
 	}
 	return c.Build.validate()
 }

@@ -26,6 +26,9 @@ func newGatewayClient(socket string) *gatewayClient {
 	}}
 }
 
+// maxAnswer bounds what the gateway may say, in bytes.
+const maxAnswer = 8 << 20
+
 // Healthy returns nil when the gateway listens and has its routes.
 func (g *gatewayClient) Healthy(ctx context.Context) error {
 	_, err := g.get(ctx, "/healthz")
@@ -36,7 +39,11 @@ func (g *gatewayClient) Healthy(ctx context.Context) error {
 func (g *gatewayClient) RootCA(ctx context.Context) ([]byte, error) { return g.get(ctx, "/ca.crt") }
 
 func (g *gatewayClient) get(ctx context.Context, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway"+path, nil)
+	return g.ask(ctx, http.MethodGet, path, nil)
+}
+
+func (g *gatewayClient) ask(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("asking the gateway: %w", err)
 	}
@@ -45,12 +52,12 @@ func (g *gatewayClient) get(ctx context.Context, path string) ([]byte, error) {
 		return nil, fmt.Errorf("asking the gateway: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("reading the gateway's answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the gateway answers %s: %.200s", response.Status, body)
+		return nil, fmt.Errorf("the gateway answers %s: %.200s", response.Status, answer)
 	}
-	return body, nil
+	return answer, nil
 }

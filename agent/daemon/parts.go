@@ -19,13 +19,16 @@ import (
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/domain"
 	"hks.dev/hks/agent/function"
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/market"
 	"hks.dev/hks/agent/node"
 	"hks.dev/hks/agent/plan"
 	"hks.dev/hks/agent/registry"
+	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
 	"hks.dev/hks/agent/workspace"
 	"hks.dev/hks/ui"
@@ -47,11 +50,14 @@ type parts struct {
 	workspace *workspace.Manager
 	apps      *app.Manager
 	builds    *build.Manager
+	domains   *domain.Manager
 	shell     *app.Shell
+	market    *market.Manager
 	sampler   *aiops.Sampler
 	names     *names
 	nodes     *node.Manager
 	plan      *plan.Manager
+	cron      *schedule.Manager
 	joinFiles *joinFiles
 	functions *function.Manager
 	claims    *claims
@@ -73,7 +79,7 @@ func assemble(cfg Config) (*parts, error) {
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
-		Uses: p.store.ImageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
+		Uses: p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -111,13 +117,20 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildFunctions(cfg, cluster, gateway, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildDomains(cfg, gateway, hub, journal); err != nil {
+		return nil, err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
 		Settings: settings, Version: cfg.Version,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds,
-		Functions: p.functions, Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles, System: system, RootCA: gateway, UI: ui.Handler(),
+		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
+		Maintenance: p.apps, Domains: p.domains,
+		CronJobs: p.cron, CronRuns: p.cron,
+		Market: p.market, Functions: p.functions,
+		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
 	if err != nil {
@@ -134,7 +147,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.workspace, err = workspace.New(workspace.Config{
 		Cluster: cluster, Store: p.store, Plans: plans, Plan: firstPlan,
-		Occupant: workspace.OccupantFunc(p.store.HasApps),
+		Occupant: workspace.OccupantFunc(p.occupied),
 		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
@@ -159,13 +172,16 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
 	p.apps, err = app.New(app.Config{
 		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes,
-		Publish: hub.Publish, Activity: journal.Record, HostsChanged: p.names.Changed,
+		Publish: hub.Publish, Activity: journal.Record, HostsChanged: func() { p.names.Changed(); p.domains.Changed() },
 		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
 	}
 	p.names.list = p.apps.Hosts
+	if err := p.buildCron(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.shell, err = app.NewShell(app.ShellConfig{Cluster: cluster, Workspace: p.workspace, Apps: p.apps})
 	if err != nil {
 		return err
@@ -175,7 +191,10 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		Dir: cfg.Settings.Paths().State("builds"), CA: cfg.Settings.Build.CA != "",
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return p.buildMarket(cfg, cluster, hub, journal)
 }
 
 // reservedHosts are the names of the appliance itself. A browser sends the
@@ -233,6 +252,9 @@ func (p *parts) components() []component {
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the functions", p.functions.Start, p.functions.Stop},
 		{"the functions' socket", p.claims.Start, p.claims.Stop},
+		{"the domains", p.domains.Start, p.domains.Stop},
+		{"the cron jobs", p.cron.Start, p.cron.Stop},
+		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},

@@ -15,6 +15,10 @@ func (p *parts) buildPlan(cfg Config, plans *plan.Plans, journal *api.Journal) (
 		Plans: plans, Workspace: p.workspace, Record: journal.Record, Log: cfg.Log,
 		Limits: []plan.Limit{
 			{
+				Name: "cron jobs", Unit: "count", Of: func(p agent.Plan) int64 { return int64(p.CronJobs) },
+				Used: func(ctx context.Context) (int64, error) { return p.cron.Count(ctx) }, Free: "hks cron delete NAME",
+			},
+			{
 				Name: "storage", Unit: "bytes", Of: func(p agent.Plan) int64 { return p.StorageBytes }, Used: p.storageUsed,
 				Free: "delete volumes or services that are not needed",
 			},

@@ -148,6 +148,7 @@ func (m *Manager) background(work func(context.Context)) {
 func (m *Manager) take(ctx context.Context, c class) (*pod, error) {
 	limited, cancel := context.WithTimeout(ctx, podWithin)
 	defer cancel()
+	m.nudge() // once: each look has those who wait look again
 	for {
 		m.mu.Lock()
 		m.wanted[c] = m.cfg.Now()
@@ -160,7 +161,6 @@ func (m *Manager) take(ctx context.Context, c class) (*pod, error) {
 		}
 		changed := m.changed
 		m.mu.Unlock()
-		m.nudge()
 		select {
 		case <-changed:
 		case <-limited.Done():

@@ -81,7 +81,8 @@ func newPod(c class, image string) *corev1.Pod {
 				Resources: corev1.ResourceRequirements{
 					Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
 					Limits: corev1.ResourceList{
-						corev1.ResourceCPU: resource.MustParse("1"), corev1.ResourceMemory: memory, corev1.ResourceEphemeralStorage: resource.MustParse("64Mi"),
+						corev1.ResourceCPU:    resource.MustParse("500m"), // counts against the workspace's quota for each pod
+						corev1.ResourceMemory: memory, corev1.ResourceEphemeralStorage: resource.MustParse("64Mi"),
 					},
 				},
 				SecurityContext: &corev1.SecurityContext{

@@ -79,7 +79,10 @@ func (m *Manager) look(ctx context.Context) (busy bool, err error) {
 	missing, pending := m.lacking()
 	for _, c := range missing {
 		if err := m.create(ctx, namespace, c); err != nil {
-			return false, err
+			if agent.CodeOf(err) == agent.CodeQuota {
+				m.makeRoom(ctx, c)
+			}
+			return true, err
 		}
 	}
 	m.warm()
@@ -168,6 +171,22 @@ func (m *Manager) lacking() (missing []class, pending bool) {
 		}
 	}
 	return missing, pending
+}
+
+// makeRoom gives up a free pod of another class, for one that is asked for.
+func (m *Manager) makeRoom(ctx context.Context, wanted class) {
+	m.mu.Lock()
+	name := ""
+	for _, p := range m.pool {
+		if _, busy := m.wanted[p.class]; p.class != wanted && !busy && !p.taken {
+			p.taken, name = true, p.name
+			break
+		}
+	}
+	m.mu.Unlock()
+	if name != "" {
+		m.remove(ctx, name)
+	}
 }
 
 // warm claims what minWarm asks for.

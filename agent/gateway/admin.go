@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"hks.dev/hks/agent"
 )
 
 // admin answers on the unix socket: status, metrics, routes, the local
@@ -29,6 +31,8 @@ func newAdmin(g *Gateway) *admin {
 	mux.HandleFunc("GET /routes", a.routes)
 	mux.HandleFunc("GET /ca.crt", a.root)
 	g.calls.handle(mux)
+	mux.HandleFunc("GET /domains", a.domains)
+	mux.HandleFunc("PUT /domains", a.putDomains)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: time.Minute}
 	return a
@@ -72,6 +76,7 @@ func (a *admin) stop(ctx context.Context) error {
 // Health is the answer of GET /healthz.
 type Health struct {
 	OK        bool      `json:"ok"` // it listens and has a table
+	ID        string    `json:"id"` // of this process, which it also answers at agent.GatewayProbe
 	Listening bool      `json:"listening"`
 	Source    Source    `json:"source"` // where the table in use came from
 	Routes    int       `json:"routes"`
@@ -82,7 +87,7 @@ type Health struct {
 func (a *admin) health(w http.ResponseWriter, _ *http.Request) {
 	now := a.gateway.routes.load()
 	h := Health{
-		Listening: a.gateway.listening.Load(), Source: now.source, Routes: len(now.table.Routes),
+		ID: a.gateway.id, Listening: a.gateway.listening.Load(), Source: now.source, Routes: len(now.table.Routes),
 		BuiltAt: now.builtAt, API: a.gateway.api.status(),
 	}
 	h.OK = h.Listening && h.Source != SourceNone
@@ -95,6 +100,34 @@ func (a *admin) health(w http.ResponseWriter, _ *http.Request) {
 
 func (a *admin) routes(w http.ResponseWriter, _ *http.Request) {
 	a.json(w, http.StatusOK, a.gateway.routes.load().table)
+}
+
+func (a *admin) domains(w http.ResponseWriter, _ *http.Request) {
+	a.json(w, http.StatusOK, a.gateway.domains.states())
+}
+
+// maxDomains bounds the list of domains: some thousands with certificates.
+const maxDomains = 32 << 20
+
+// putDomains takes the list of custom domains; the answer means that it is on
+// disk and in use.
+func (a *admin) putDomains(w http.ResponseWriter, r *http.Request) {
+	var domains []agent.GatewayDomain
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxDomains))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&domains); err != nil {
+		http.Error(w, "the list of domains can't be read: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	switch err := a.gateway.domains.put(domains); {
+	case agent.CodeOf(err) == agent.CodeInvalid:
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case err != nil:
+		a.gateway.log.Error("keeping the domains", "error", err)
+		http.Error(w, "the domains could not be kept: "+err.Error(), http.StatusInternalServerError)
+	default:
+		a.json(w, http.StatusOK, a.gateway.domains.states())
+	}
 }
 
 func (a *admin) root(w http.ResponseWriter, _ *http.Request) {

@@ -129,9 +129,11 @@ func (b *builder) route(in *networkingv1.Ingress, host, path string, exact bool,
 		return
 	}
 	b.claimed[key] = owner
+	message, maintenance := in.Annotations[agent.AnnotationMaintenance]
 	b.routes = append(b.routes, Route{
 		Host: host, Path: path, Exact: exact, Ingress: owner,
-		Service: b.service(in.Namespace, *backend.Service),
+		Service:     b.service(in.Namespace, *backend.Service),
+		Maintenance: maintenance, Message: message,
 	})
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ import (
 const (
 	errorHeader = "X-Hks-Error"
 
-	codeNoRoute    agent.Code = "NO_ROUTE"          // no app has this host and path
-	codeNoInstance agent.Code = "NO_READY_INSTANCE" // the app has nothing that could answer
-	codeUpstream   agent.Code = "UPSTREAM_FAILED"   // the app was asked and gave no answer
-	codeClientGone agent.Code = "CLIENT_GONE"       // for the log only
+	codeNoRoute     agent.Code = "NO_ROUTE"          // no app has this host and path
+	codeNoInstance  agent.Code = "NO_READY_INSTANCE" // the app has nothing that could answer
+	codeUpstream    agent.Code = "UPSTREAM_FAILED"   // the app was asked and gave no answer
+	codeMaintenance agent.Code = "MAINTENANCE"       // the app's owner asked for the maintenance page
+	codeClientGone  agent.Code = "CLIENT_GONE"       // for the log only
 )
 
 // failure is an answer of the gateway's own.
@@ -32,6 +34,24 @@ type failure struct {
 	message string
 	fix     string
 	cause   error
+	retry   int // seconds, of the header Retry-After; 0: of the status
+}
+
+// How long a client is told to wait, in seconds.
+const (
+	retryInstance    = 5
+	retryMaintenance = 60
+)
+
+// maintenance is the page that the owner of an app asked for.
+func maintenance(c *call, message string) *failure {
+	if message == "" {
+		message = fmt.Sprintf("%s is down for maintenance.", visible(c.host))
+	}
+	return &failure{
+		status: http.StatusServiceUnavailable, code: codeMaintenance, retry: retryMaintenance,
+		message: message, fix: "Please come back in a few minutes.",
+	}
 }
 
 func noRoute(host string) *failure {
@@ -94,7 +114,7 @@ func (f *failure) write(rec *recorder, r *http.Request, id string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	if f.status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "5")
+		h.Set("Retry-After", strconv.Itoa(cmp.Or(f.retry, retryInstance)))
 	}
 	rec.WriteHeader(f.status)
 	if r.Method != http.MethodHead {

@@ -18,6 +18,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+
+	"hks.dev/hks/agent"
 )
 
 // Config is what a Gateway needs.
@@ -31,6 +34,8 @@ type Config struct {
 	AccessLog  string // file, rotated by size; "" for none
 	Settings   string // path of the settings file, for messages
 
+	ACME ACME // how certificates of custom domains are asked for
+
 	Dial  time.Duration // how long one try to connect may take; default 1 s, pods are near
 	Hold  time.Duration // how long a request waits for an endpoint, retries included; default 5 s
 	Drain time.Duration // how long Stop lets requests end; default 20 s
@@ -38,6 +43,16 @@ type Config struct {
 	LogLevel  string // of Caddy: debug, info, warn, error; default info
 	LogFormat string // of Caddy: text or json; default text
 	Logger    *slog.Logger
+}
+
+// ACME says which certificate authority is asked (RFC 8555). Asking means to
+// agree to its terms.
+type ACME struct {
+	Directory string          // URL; empty: none is asked
+	Email     string          // of the account; may be empty
+	CA        string          // file with a PEM bundle that the directory's certificate is checked against; empty: the system's
+	Resolver  string          // ADDRESS:PORT of a name server; empty: the system's
+	Retries   []time.Duration // the waits after failed tries; default retryAfter
 }
 
 // Gateway routes requests to ready pods. A process runs one at a time.
@@ -51,6 +66,8 @@ type Gateway struct {
 	files   files
 	admin   *admin
 	calls   *functions
+	domains *certifier
+	acme    *acmeIssuer // nil: no authority is asked
 
 	root      atomic.Pointer[[]byte] // PEM of the local authority's root
 	listening atomic.Bool
@@ -90,6 +107,10 @@ func New(cfg Config) (*Gateway, error) {
 		cfg: cfg, log: cfg.Logger, id: rand.Text(), routes: newHolder(), metrics: newMetrics(),
 		api: newAPIState(cfg.Logger), files: files{dir: cfg.State}, dirty: make(chan struct{}, 1),
 	}
+	g.domains = newCertifier(cfg.State, cfg.Logger)
+	if len(cfg.ACME.Retries) > 0 {
+		g.domains.retries = cfg.ACME.Retries
+	}
 	g.metrics.observe(g)
 	g.calls = newFunctions(g)
 	g.admin = newAdmin(g)
@@ -122,6 +143,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.work.Go(func() { watcher.run(running) })
 	g.work.Go(func() { g.save(running) })
 	g.work.Go(func() { g.trim(running) })
+	g.work.Go(func() { g.certify(running) })
 	g.notify("READY=1\nSTATUS=Routing on " + g.cfg.HTTP + " and " + g.cfg.HTTPS)
 	g.log.Info("gateway is listening", "http", g.cfg.HTTP, "https", g.cfg.HTTPS, "socket", g.cfg.Socket, "routes", len(g.routes.load().table.Routes))
 	return nil
@@ -139,6 +161,15 @@ func (g *Gateway) open(ctx context.Context) error {
 	}
 	if err := g.calls.load(); err != nil {
 		g.log.Warn("the last functions could not be read; they are called again when the agent tells them", "error", err)
+	}
+	if err := g.domains.load(); err != nil {
+		g.log.Warn("the custom domains could not be read; the agent will tell them again", "error", err)
+	}
+	if g.cfg.ACME.Directory != "" {
+		if g.acme, err = newACMEIssuer(g.cfg, g.acmeLog()); err != nil {
+			return mendable(agent.CodeInvalid, err, "correct gateway.acme in the settings", "certificates can't be asked for: %v", err)
+		}
+		g.domains.issuer = g.acme
 	}
 	if err := g.admin.start(ctx); err != nil {
 		return err
@@ -255,6 +286,19 @@ func (g *Gateway) trim(ctx context.Context) {
 		}
 		seen = now
 	}
+}
+
+// certify asks for certificates until ctx ends.
+func (g *Gateway) certify(ctx context.Context) {
+	g.domains.run(ctx)
+	if g.acme != nil {
+		g.acme.stop()
+	}
+}
+
+// acmeLog passes on certmagic's errors; the rest is in certifier's own words.
+func (g *Gateway) acmeLog() *zap.Logger {
+	return caddy.Log().Named("acme").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))
 }
 
 func (g *Gateway) setRoot(root *x509.Certificate) {

@@ -57,7 +57,19 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 
 func testConfig(t *testing.T) Config {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // Caddy's own clean-up of its storage may write a little longer
+		for range 50 {
+			if err = os.RemoveAll(dir); err == nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Error(err)
+	})
 	cfg := Config{
 		HTTP: freeAddress(t), HTTPS: freeAddress(t), State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "gw.sock"),
 		Kubeconfig: filepath.Join(dir, "kubeconfig"), AccessLog: filepath.Join(dir, "access.log"),

@@ -123,7 +123,7 @@ func (*upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error
 }
 
 // permission is the Caddy module tls.permission.hks: certificates are made
-// for hosts that have a route, and for no others.
+// for hosts that have a route or are custom domains, and for no others.
 type permission struct{ gateway *Gateway }
 
 // CaddyModule names the module.
@@ -137,16 +137,16 @@ func (p *permission) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
-// CertificateAllowed returns nil for a host that has a route.
+// CertificateAllowed returns nil for such a host.
 func (p *permission) CertificateAllowed(_ context.Context, name string) error {
-	if p.gateway.routes.load().knows(hostOf(name)) || p.gateway.calls.find(hostOf(name)) != nil {
+	if host := hostOf(name); p.gateway.routes.load().knows(host) || p.gateway.domains.knows(host) || p.gateway.calls.find(host) != nil {
 		return nil
 	}
 	return fmt.Errorf("%s has no route: %w", name, caddytls.ErrPermissionDenied)
 }
 
 // certificatesApp is the Caddy app "hks_certificates". It lets the TLS Secrets
-// of Ingresses go before Caddy's own certificates. Caddy's hook for foreign
+// of Ingresses and the certificates of custom domains go before Caddy's own. Caddy's hook for foreign
 // certificates comes after its cache, so a Secret that is added later would
 // wait for the cached certificate to end.
 type certificatesApp struct{}
@@ -170,10 +170,15 @@ func (*certificatesApp) Provision(ctx caddy.Context) error {
 		for _, policy := range server.TLSConnPolicies {
 			own := policy.TLSConfig.GetCertificate
 			policy.TLSConfig.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-				if !slices.Contains(hello.SupportedProtos, acmez.ACMETLS1Protocol) {
-					if c := gateway.routes.load().certificate(hostOf(hello.ServerName)); c != nil {
-						return c, nil
-					}
+				if slices.Contains(hello.SupportedProtos, acmez.ACMETLS1Protocol) && gateway.acme != nil {
+					return gateway.acme.challenge(hello)
+				}
+				host := hostOf(hello.ServerName)
+				if c := gateway.routes.load().certificate(host); c != nil {
+					return c, nil
+				}
+				if c := gateway.domains.certificate(host); c != nil {
+					return c, nil
 				}
 				return own(hello)
 			}

@@ -79,12 +79,20 @@ func (h *routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next ca
 	rec := &recorder{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 	rec.Header()["X-Request-Id"] = []string{id}
 	c.stats = h.gateway.metrics.unknown
-	if found := h.gateway.routes.load().find(c.host, c.path); found != nil {
+	found := h.gateway.routes.load().find(c.host, c.path)
+	if found != nil {
 		c.stats = found.stats
 	}
 	h.gateway.requests.Add(1)
 	c.stats.inFlight.Inc()
 	defer h.finish(c, rec, r, id)
+	if h.gateway.special(rec, r, c) {
+		return nil
+	}
+	if found != nil && found.Maintenance {
+		maintenance(c, found.Message).write(rec, r, id)
+		return nil
+	}
 	caddyhttp.SetVar(r.Context(), callKey, c)
 	if failure := h.serve(rec, r, next, c); failure != nil && !rec.started() {
 		failure.write(rec, r, id)

@@ -17,6 +17,9 @@ type Route struct {
 	Exact   bool   `json:"exact,omitempty"` // the path itself only; else it and all below
 	Service string `json:"service"`         // ID of a Service, which may be absent
 	Ingress string `json:"ingress"`         // namespace/name that asked for it
+
+	Maintenance bool   `json:"maintenance,omitempty"` // the gateway answers in place of the app
+	Message     string `json:"message,omitempty"`     // with these words; empty: its own
 }
 
 // Service is one port of a Kubernetes Service with what serves it now.

@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"hks.dev/hks/agent"
 )
 
 const (
@@ -314,7 +316,7 @@ func slimmed(object any) (string, runtime.Object, error) {
 	}
 	kept.SetManagedFields(nil)
 	annotations := map[string]string{}
-	for _, name := range []string{classAnnotation, defaultAnnotation} {
+	for _, name := range []string{classAnnotation, defaultAnnotation, agent.AnnotationMaintenance} {
 		if value, ok := kept.GetAnnotations()[name]; ok {
 			annotations[name] = value
 		}

@@ -61,7 +61,8 @@ func roles() map[string][]grant {
 			{"", []string{"pods/eviction"}, nil, []string{"create"}},
 			{"", []string{"pods/exec", "pods/portforward"}, nil, []string{"get", "create"}}, // get by WebSocket, create by SPDY
 			{"", []string{"events"}, nil, read},
-			{"apps", []string{"deployments"}, nil, write},
+			{"", []string{"secrets"}, nil, []string{"update"}}, // Helm keeps its releases in Secrets
+			{"apps", []string{"deployments", "statefulsets"}, nil, write},
 			{"apps", []string{"replicasets"}, nil, read},
 			{"batch", []string{"jobs"}, nil, write},
 			{"discovery.k8s.io", []string{"endpointslices"}, nil, read},

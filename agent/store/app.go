@@ -23,9 +23,12 @@ type App struct {
 	Name        string
 	Environment agent.Environment
 	Desired     string
-	Scale       map[string]int // instances asked for, by component; missing: 1
-	Serving     int            // the release that serves; 0: none yet
-	RestartedAt time.Time      // zero: never by hand
+	Scale       map[string]int     // instances asked for, by component; missing: 1
+	Serving     int                // the release that serves; 0: none yet
+	RestartedAt time.Time          // zero: never by hand
+	Maintenance *agent.Maintenance // nil: the app answers itself, and the cluster knows
+	Routing     int                // counts changes of domains and maintenance
+	Routed      int                // the count that the cluster was told
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
@@ -46,7 +49,7 @@ type AppState struct {
 	Current AppRelease // the one that serves; Number 0: none yet
 }
 
-const appColumns = `a.name, a.environment, a.desired, a.scale, a.serving, a.restarted_at, a.created_at, a.updated_at`
+const appColumns = `a.name, a.environment, a.desired, a.scale, a.serving, a.restarted_at, a.created_at, a.updated_at, a.maintenance, a.routing, a.routed`
 
 // releases are told apart by role, as an app's newest one may also serve.
 const appStates = `SELECT ` + appColumns + `, ` + releaseBrief + `
@@ -80,13 +83,23 @@ func (s *Store) appStates(ctx context.Context, query string, args ...any) ([]App
 			release releaseRow
 			scale   string
 			times   [3]int64
+			page    string
 		)
-		fields := append([]any{&app.Name, &app.Environment, &app.Desired, &scale, &app.Serving, &times[0], &times[1], &times[2]}, release.fields()...)
+		fields := append([]any{&app.Name, &app.Environment, &app.Desired, &scale, &app.Serving, &times[0], &times[1], &times[2], &page, &app.Routing, &app.Routed}, release.fields()...)
 		if err := rows.Scan(fields...); err != nil {
 			return nil, fmt.Errorf("reading an app: %w", err)
 		}
 		if err := json.Unmarshal([]byte(scale), &app.Scale); err != nil {
 			return nil, fmt.Errorf("reading the scale of %s: %w", app.Name, err)
+		}
+		if page != "" {
+			app.Maintenance = &agent.Maintenance{}
+			if err := json.Unmarshal([]byte(page), app.Maintenance); err != nil {
+				return nil, fmt.Errorf("reading the maintenance page of %s: %w", app.Name, err)
+			}
+			if app.Maintenance.Applied = app.Routed == app.Routing; app.Maintenance.Applied && !app.Maintenance.On {
+				app.Maintenance = nil
+			}
 		}
 		app.RestartedAt, app.CreatedAt, app.UpdatedAt = fromMillis(times[0]), fromMillis(times[1]), fromMillis(times[2])
 		r, err := release.release()
@@ -161,13 +174,16 @@ func (s *Store) RestartApp(ctx context.Context, name string, env agent.Environme
 	})
 }
 
-// ForgetApp removes an app and its releases.
+// ForgetApp removes an app, its releases and its domains.
 func (s *Store) ForgetApp(ctx context.Context, name string, env agent.Environment) error {
-	_, err := s.db.ExecContext(ctx, `DELETE FROM app WHERE name = ? AND environment = ?`, name, string(env))
-	if err != nil {
-		return fmt.Errorf("forgetting an app: %w", err)
-	}
-	return nil
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, row := range []string{`DELETE FROM app WHERE name = ? AND environment = ?`, `DELETE FROM domain WHERE app = ? AND environment = ?`} {
+			if _, err := tx.ExecContext(ctx, row, name, string(env)); err != nil {
+				return fmt.Errorf("forgetting an app: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 func (s *Store) changeDesired(ctx context.Context, name string, env agent.Environment, desired string) (cancelled []int, err error) {

@@ -33,7 +33,12 @@ func run(ctx context.Context, root string) error {
 	log := cfg.Log.Logger(os.Stderr)
 	klog.SetSlogLogger(log.With("from", "client-go")) // process-wide, as klog is
 	paths := cfg.Paths()
+	acme := cfg.Gateway.ACME
+	if acme.Off() {
+		acme.Directory = ""
+	}
 	g, err := gateway.New(gateway.Config{
+		ACME: gateway.ACME{Directory: acme.Directory, Email: acme.Email, CA: acme.CA, Resolver: acme.Resolver},
 		HTTP: cfg.Gateway.HTTP, HTTPS: cfg.Gateway.HTTPS,
 		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Claims: paths.FunctionSocket(), Kubeconfig: paths.GatewayKubeconfig(),
 		AccessLog: paths.Logs("access.log"), Settings: paths.ConfigFile(),

@@ -20,10 +20,10 @@ var floors = [][]string{
 	{"agent", "agent/client", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
-		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/config", "agent/manifest",
+		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
 	},
 	{
-		"agent/workspace", "agent/plan", "agent/app", "agent/market", "agent/pipeline", "agent/build",
+		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
 		"agent/function", "agent/schedule", "agent/aiops", "agent/node", "agent/backup",
 	},
 	{"agent/api"},
@@ -53,9 +53,13 @@ var only = map[string][]string{
 	"github.com/gin-gonic/gin":             {"agent/api"},
 	"github.com/coder/websocket":           {"agent/api", "agent/client"},
 	"github.com/mattn/go-sqlite3":          {"agent/store"},
+	"github.com/robfig/cron":               {"agent/schedule"},
 	"github.com/caddyserver/caddy":         {"agent/gateway"},
+	"github.com/caddyserver/certmagic":     {"agent/gateway"},
 	"github.com/distribution/distribution": {"agent/registry"},
 	"github.com/moby/buildkit":             {"agent/buildkit"},
+	"github.com/minio/minio-go":            {"agent/s3"},
+	"helm.sh/helm":                         {"agent/helm"},
 	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 
@@ -157,7 +161,7 @@ func TestCommandLineHasNoKubernetes(t *testing.T) {
 const webSocket = "github.com/coder/websocket"
 
 func TestVocabularyIsStandardLibraryOnly(t *testing.T) {
-	for _, name := range []string{"agent", "agent/client", "ui"} {
+	for _, name := range []string{"agent", "agent/client", "ui", "charts"} {
 		for _, dep := range packages(t)[name].Imports {
 			if name == "agent/client" && dep == webSocket {
 				continue

@@ -53,6 +53,89 @@ test('the dashboard names what needs attention first, each with its mend', { ski
 	await page.close();
 });
 
+test('A22 a domain is added, its checks and its certificate show, and it is removed', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(`${to.url}/apps/shop/staging`);
+	const card = page.getByRole('region', { name: 'Domains' });
+	const add = async (/** @type {string} */ host) => {
+		await card.getByRole('button', { name: 'Add a domain' }).click();
+		const dialog = page.getByRole('dialog', { name: 'Add a domain' });
+		await dialog.getByLabel('Host').fill(host);
+		assert.match(await dialog.getByRole('group', { name: 'Same on the command line' }).innerText(), new RegExp(`hks domains add shop ${host}`));
+		await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+		await dialog.waitFor({ state: 'detached' });
+		return card.getByRole('listitem', { name: host, exact: true });
+	};
+	const right = await add('www.shop.example');
+	await right.getByText('valid', { exact: true }).waitFor();
+	await right.getByText('Made-up Authority').waitFor();
+	const astray = await add('astray.shop.example');
+	await astray.getByText('it should point to 192.0.2.2').first().waitFor();
+	await astray.getByText('at your DNS provider').waitFor();
+	const refused = await add('refused.shop.example');
+	await refused.getByText('policy forbids issuing for this name').waitFor();
+	await refused.getByRole('button', { name: 'Ask again' }).waitFor();
+	await card.scrollIntoViewIfNeeded();
+	await portrait(page, 'domains');
+	await page.goto(to.url);
+	const attention = page.getByRole('region', { name: 'Needs attention' });
+	await attention.getByText('refused.shop.example, a domain of shop in staging, has no certificate').waitFor();
+	await page.goto(`${to.url}/apps/shop/staging`);
+	for (const host of ['astray.shop.example', 'refused.shop.example', 'www.shop.example']) {
+		await card.getByRole('button', { name: `Remove ${host}` }).click();
+		const remove = page.getByRole('dialog', { name: `Remove ${host}?` });
+		await remove.getByText('It stops leading to shop').waitFor();
+		await remove.getByLabel(`Type ${host} to confirm`).fill(host);
+		await remove.getByRole('button', { name: 'Remove', exact: true }).click();
+		await card.getByRole('listitem', { name: host, exact: true }).waitFor({ state: 'detached' });
+	}
+	quiet();
+	await page.close();
+});
+
+test('the maintenance page is switched on with a message, shows in the list, and off', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(`${to.url}/apps/shop/production`);
+	const toggle = page.getByRole('switch', { name: /Maintenance page/ });
+	assert.equal(await toggle.getAttribute('aria-checked'), 'false');
+	await toggle.click();
+	const dialog = page.getByRole('dialog', { name: 'Show a maintenance page for shop?' });
+	await dialog.getByLabel('Message').fill('Back at nine.');
+	await dialog.getByRole('button', { name: 'Show the page' }).click();
+	await page.getByText('Visitors see the maintenance page.').waitFor();
+	await page.getByText('“Back at nine.”').waitFor();
+	await portrait(page, 'maintenance');
+	await page.goto(to.url);
+	await page.locator('.apps').getByText('maintenance', { exact: true }).waitFor();
+	await page.goto(`${to.url}/apps/shop/production`);
+	await toggle.click();
+	await page.getByText('Visitors see the maintenance page.').waitFor({ state: 'detached' });
+	quiet();
+	await page.close();
+});
+
+test('the builds of all apps have a screen, with a filter', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(to.url);
+	await page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name: 'Builds' }).click();
+	await page.getByRole('heading', { name: 'Builds', exact: true, level: 1 }).waitFor();
+	const rows = page.locator('tbody tr');
+	await rows.first().waitFor();
+	const all = await rows.count();
+	await page.getByLabel('Filter', { exact: true }).last().fill('notes');
+	await page.waitForFunction((before) => document.querySelectorAll('tbody tr').length < before, all);
+	assert.match(await rows.first().innerText(), /notes/);
+	await page.getByLabel('Status').selectOption('cancelled');
+	await page.getByText(/None of \d+ builds fits/).waitFor();
+	await page.getByLabel('Filter', { exact: true }).last().fill('');
+	await page.getByLabel('Status').selectOption('any status');
+	await portrait(page, 'builds');
+	await rows.first().getByRole('link').click();
+	await page.waitForURL(/\/builds\/\d+$/);
+	quiet();
+	await page.close();
+});
+
 test('A20 a failed release shows its exit code and last lines', { skip }, async () => {
 	const { page, quiet } = await open(browser.context);
 	await page.goto(`${to.url}/apps/worker/staging`);

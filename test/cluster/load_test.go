@@ -27,16 +27,22 @@ type load struct {
 
 func startLoad(t *testing.T, url string) *load {
 	t.Helper()
+	return startLoadOf(t, url, samplePage)
+}
+
+// startLoadOf begins a load whose answers must hold a text.
+func startLoadOf(t *testing.T, url, want string) *load {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	l := &load{cancel: cancel}
 	client := browser(t)
 	for range 4 {
-		l.wait.Go(func() { l.run(ctx, client, url) })
+		l.wait.Go(func() { l.run(ctx, client, url, want) })
 	}
 	return l
 }
 
-func (l *load) run(ctx context.Context, client *http.Client, url string) {
+func (l *load) run(ctx context.Context, client *http.Client, url, want string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -46,7 +52,7 @@ func (l *load) run(ctx context.Context, client *http.Client, url string) {
 		case <-tick.C:
 		}
 		// A request begun is brought to its end, so that a stop fails none.
-		err := fetch(context.WithoutCancel(ctx), client, url)
+		err := fetchOf(context.WithoutCancel(ctx), client, url, want)
 		l.mu.Lock()
 		l.sent++
 		if err != nil {
@@ -56,7 +62,16 @@ func (l *load) run(ctx context.Context, client *http.Client, url string) {
 	}
 }
 
+// samplePage is what the sample's page begins with.
+const samplePage = "<h1>version"
+
+// fetch wants the sample's page.
 func fetch(ctx context.Context, client *http.Client, url string) error {
+	return fetchOf(ctx, client, url, samplePage)
+}
+
+// fetchOf wants a page that holds a text.
+func fetchOf(ctx context.Context, client *http.Client, url, want string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -70,7 +85,7 @@ func fetch(ctx context.Context, client *http.Client, url string) error {
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), "<h1>version") {
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 		return fmt.Errorf("%s: %.80s", response.Status, body)
 	}
 	return nil

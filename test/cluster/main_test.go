@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hks.dev/hks/test/images"
+	"hks.dev/hks/test/pebble"
 )
 
 const (
@@ -30,6 +31,8 @@ var appliance struct {
 	setupLink   string // as printed
 	url         string // of the API
 	fingerprint string
+	authority   *pebble.Authority // of the certificates of custom domains
+	settings    string            // config.yaml
 }
 
 func TestMain(m *testing.M) {
@@ -54,6 +57,13 @@ func run(m *testing.M) (code int) {
 		fmt.Println("FAIL:", err)
 		return 1
 	}
+	ofAuthority, err := startAuthority(ctx)
+	if err != nil {
+		fmt.Println("FAIL:", err)
+		return 1
+	}
+	defer func() { _ = appliance.authority.Stop() }() // the sandbox ends it in any case
+	appliance.settings = settings + ofAuthority
 	if err := bringUp(ctx); err != nil {
 		fmt.Println("FAIL: bringing the appliance up:", err)
 		keepLogs(ctx)
@@ -94,7 +104,7 @@ func bringUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile("/etc/hks/config.yaml", []byte(settings+network), 0o600); err != nil {
+	if err := os.WriteFile("/etc/hks/config.yaml", []byte(appliance.settings+network), 0o600); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks-installer"), "up", "--root", "/", "--from", appliance.bin)

@@ -66,8 +66,8 @@ async function failure(response, expectLogin) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] sent as JSON
- * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number, again?: boolean}} [options]
- *   expectLogin: a 401 is an answer, not the end of the session; again: asking twice is the same as asking once
+ * @param {{signal?: AbortSignal, expectLogin?: boolean, deadline?: number, again?: boolean, text?: boolean}} [options]
+ *   expectLogin: a 401 is an answer, not the end of the session; again: asking twice is the same as asking once; text: the answer is no JSON
  * @returns {Promise<any>}
  */
 export async function request(method, path, body, options = {}) {
@@ -84,6 +84,7 @@ export async function request(method, path, body, options = {}) {
 	});
 	if (!response.ok) throw await failure(response, Boolean(options.expectLogin));
 	const text = await response.text();
+	if (options.text) return text;
 	return text === '' ? undefined : JSON.parse(text);
 }
 
@@ -170,6 +171,9 @@ export function upload(path, file, onProgress, signal) {
 /** @param {string} name @param {string} environment */
 const appPath = (name, environment) => `/api/apps/${encodeURIComponent(name)}/${encodeURIComponent(environment)}`;
 
+/** @param {string} host */
+const domainPath = (host) => `/api/domains/${encodeURIComponent(host)}`;
+
 // One function for each thing the screens ask for.
 export const api = {
 	/** @returns {Promise<hks.Info>} */
@@ -224,6 +228,22 @@ export const api = {
 	start: (name, environment) => request('POST', `${appPath(name, environment)}/start`, undefined, { again: true }),
 	/** @param {string} name @param {string} environment @param {string} since @returns {Promise<hks.Point[]>} */
 	metrics: (name, environment, since) => request('GET', `${appPath(name, environment)}/metrics?since=${since}`),
+	/** @param {string} name @param {string} environment @param {boolean} on @param {string} message @returns {Promise<hks.App>} */
+	maintenance: (name, environment, on, message) => request('POST', `${appPath(name, environment)}/maintenance`, on ? { on, message } : { on }, { again: true }),
+	/** @returns {Promise<hks.Domain[]>} */
+	domains: () => request('GET', '/api/domains'),
+	/** @param {string} name @param {string} environment @param {string} host @param {string} component @returns {Promise<hks.Domain>} */
+	addDomain: (name, environment, host, component) => request('POST', `${appPath(name, environment)}/domains`, { host, component }),
+	/** @param {string} host @returns {Promise<hks.Domain>} */
+	checkDomain: (host) => request('POST', `${domainPath(host)}/check`, undefined, { again: true }),
+	/** @param {string} host @returns {Promise<hks.Domain>} */
+	retryDomain: (host) => request('POST', `${domainPath(host)}/retry`, undefined, { again: true }),
+	/** @param {string} host @param {string} certificate @param {string} key both PEM @returns {Promise<hks.Domain>} */
+	putCertificate: (host, certificate, key) => request('PUT', `${domainPath(host)}/certificate`, { certificate, key }, { again: true }),
+	/** @param {string} host @returns {Promise<hks.Domain>} */
+	dropCertificate: (host) => request('DELETE', `${domainPath(host)}/certificate`, undefined, { again: true }),
+	/** @param {string} host */
+	removeDomain: (host) => request('DELETE', domainPath(host)),
 	/**
 	 * @param {string} name @param {string} environment @param {number} number
 	 * @param {AbortSignal} signal @param {(progress: hks.Progress) => void} onProgress
@@ -246,6 +266,29 @@ export const api = {
 	cancelBuild: (id) => request('POST', `/api/builds/${id}/cancel`),
 	/** @param {number} id @param {AbortSignal} signal @param {(line: hks.BuildLine) => void} onLine */
 	buildLog: (id, signal, onLine) => stream(`/api/builds/${id}/log?follow=true`, signal, (_, data) => onLine(data)),
+
+	/** @returns {Promise<hks.CronJob[]>} */
+	cronJobs: () => request('GET', '/api/cron'),
+	/** @param {Partial<hks.CronJob>} job @returns {Promise<hks.CronJob>} */
+	createCronJob: (job) => request('POST', '/api/cron', job),
+	/** @param {string} name @param {Partial<hks.CronJob>} job @returns {Promise<hks.CronJob>} */
+	editCronJob: (name, job) => request('PUT', `/api/cron/${encodeURIComponent(name)}`, job),
+	/** @param {string} name @returns {Promise<void>} */
+	deleteCronJob: (name) => request('DELETE', `/api/cron/${encodeURIComponent(name)}`, undefined, { deadline: patience }),
+	/** @param {string} name @returns {Promise<hks.CronJob>} */
+	pauseCronJob: (name) => request('POST', `/api/cron/${encodeURIComponent(name)}/pause`),
+	/** @param {string} name @returns {Promise<hks.CronJob>} */
+	resumeCronJob: (name) => request('POST', `/api/cron/${encodeURIComponent(name)}/resume`),
+	/** @param {string} name @returns {Promise<hks.CronRun>} */
+	runCronJob: (name) => request('POST', `/api/cron/${encodeURIComponent(name)}/run`),
+	/** @param {string} schedule @param {string} timeZone @returns {Promise<string[]>} */
+	previewCron: (schedule, timeZone) => request('POST', '/api/cron-preview', { schedule, timeZone }, { again: true }),
+	/** @param {string} name @returns {Promise<hks.CronRun[]>} */
+	cronRuns: (name) => request('GET', `/api/cron/${encodeURIComponent(name)}/runs`),
+	/** @param {number} id @returns {Promise<hks.CronRun>} */
+	cancelCronRun: (id) => request('POST', `/api/cron-runs/${id}/cancel`, undefined, { deadline: patience }),
+	/** @param {number} id @returns {Promise<string>} */
+	cronOutput: (id) => request('GET', `/api/cron-runs/${id}/output`, undefined, { text: true }),
 
 	/** @returns {Promise<hks.PlanState>} */
 	plan: () => request('GET', '/api/plan'),

@@ -20,9 +20,13 @@ import { SetupView } from './views/setup.js';
 const screens = [
 	[/^\/$/, DashboardView],
 	[/^\/apps\/([a-z][-a-z0-9]*)\/(staging|production)$/, lazy(() => import('./views/app.js').then((m) => m.AppView))],
+	[/^\/builds$/, lazy(() => import('./views/builds.js').then((m) => m.BuildsView))],
 	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
+	[/^\/cron$/, lazy(() => import('./views/cron.js').then((m) => m.CronView))],
 	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
+	[/^\/services$/, lazy(() => import('./views/market.js').then((m) => m.MarketView))],
+	[/^\/services\/([a-z][-a-z0-9]*)$/, lazy(() => import('./views/service.js').then((m) => m.ServiceView))],
 	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];
 

@@ -41,6 +41,14 @@ export const commands = {
 	buildLogs: ({ id, status }) => `hks build logs ${id}${isOver(status) ? '' : ' -f'}`,
 	/** @param {hks.Build} build */
 	cancelBuild: ({ id }) => `hks build cancel ${id}`,
+	/** @param {boolean} on @param {Target} app @param {string} [message] */
+	maintenance: (on, app, message) => `hks app maintenance ${on ? 'on' : 'off'} ${quote(app.name)}${inEnvironment(app.environment)}${on && message ? ` --message ${quote(message)}` : ''}`,
+	/** @param {Target} app @param {string} host @param {string} component */
+	addDomain: (app, host, component) => `hks domains add ${quote(app.name)} ${quote(host || 'HOST')}${ofComponent(component)}${inEnvironment(app.environment)}`,
+	/** @param {string} verb @param {string} host */
+	domain: (verb, host) => `hks domains ${verb} ${quote(host)}`,
+	/** @param {string} host */
+	certificate: (host) => `hks domains cert ${quote(host)} --cert FILE --key FILE`,
 	pruneImages: 'hks image prune',
 	/** @param {string} name */
 	deleteImage: (name) => `hks image delete ${quote(name)}`,

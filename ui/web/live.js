@@ -1,7 +1,7 @@
 // Keeps the store true: loads what the screens show, then follows the event
 // stream, which the browser resumes by itself after the last event it saw.
 import { api, ApiError } from './api.js';
-import { dropApp, get, putActivity, putApp, putApps, putBuild, putRelease, set, toast } from './store.js';
+import { dropApp, get, putActivity, putApp, putApps, putBuild, putDomain, putRelease, set, toast } from './store.js';
 
 /** @type {EventSource | null} */
 let source = null;
@@ -24,6 +24,7 @@ export async function refresh() {
 		api.workspace().then((workspace) => set({ workspace })).catch(absent),
 		api.activity(activityKept).then((activity) => set({ activity: activity || [] })),
 		api.builds().then((builds) => set({ builds: builds || [] })),
+		api.domains().then((domains) => set({ domains: domains || [] })),
 		api.system().then((system) => set({ system })),
 	];
 	const failed = (await Promise.allSettled(parts)).find((result) => result.status === 'rejected');
@@ -75,7 +76,7 @@ function connect() {
 		if (source?.readyState === EventSource.CLOSED) void reconnect();
 	};
 	source.addEventListener('reset', () => void refresh());
-	for (const kind of ['app', 'release', 'build', 'workspace', 'system', 'activity']) {
+	for (const kind of ['app', 'release', 'build', 'domain', 'workspace', 'system', 'activity']) {
 		source.addEventListener(kind, (message) => apply(JSON.parse(message.data)));
 	}
 }
@@ -117,6 +118,9 @@ function apply(event) {
 			break;
 		case 'build':
 			if (object) putBuild(object);
+			break;
+		case 'domain':
+			putDomain(subject, object);
 			break;
 		case 'workspace':
 			set({ workspace: object || null });

@@ -14,6 +14,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
  *   system: hks.System | null,
  *   activity: hks.Activity[] | null,
  *   builds: hks.Build[] | null,
+ *   domains: hks.Domain[] | null,
  *   releases: Record<string, hks.Release[]>,
  *   samples: Record<string, hks.Point[]>,
  *   problem: import('./api.js').ApiError | null,
@@ -27,7 +28,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
 /** @returns {State} */
 const empty = () => ({
 	info: null, identity: null, connection: 'connecting', workspace: null, apps: null, system: null, activity: null,
-	builds: null, releases: {}, samples: {}, problem: null, toasts: [], dialog: null, path: location.pathname + location.search, now: Date.now(),
+	builds: null, domains: null, releases: {}, samples: {}, problem: null, toasts: [], dialog: null, path: location.pathname + location.search, now: Date.now(),
 });
 
 /** @type {State} */
@@ -146,6 +147,16 @@ export function putBuild(build) {
 	const known = builds.find((other) => other.id === build.id);
 	if (known && isOver(known.status) && !isOver(build.status)) return;
 	set({ builds: [...builds.filter((other) => other !== known), build].sort((a, b) => b.id - a.id) });
+}
+
+/** By host. @param {hks.Domain[]} domains */
+export const putDomains = (domains) => set({ domains });
+
+/** @param {string} host @param {hks.Domain | undefined} domain undefined: it is gone */
+export function putDomain(host, domain) {
+	if (!state.domains) return; // nobody looks at them
+	const others = state.domains.filter((other) => other.host !== host);
+	set({ domains: (domain ? [...others, domain] : others).sort((a, b) => a.host.localeCompare(b.host)) });
 }
 
 /** @param {hks.Activity} activity */

@@ -15,7 +15,7 @@ staging is meant where nothing is said.`,
 	}
 	cmd.AddCommand(
 		newAppListCommand(s), newAppShowCommand(s), newLogsCommand(s), newReleasesCommand(s), newRollbackCommand(s),
-		newAppRestartCommand(s), newAppScaleCommand(s), newAppMoveCommand(s), newAppStopCommand(s), newAppStartCommand(s),
+		newAppRestartCommand(s), newAppScaleCommand(s), newAppMoveCommand(s), newAppStopCommand(s), newAppStartCommand(s), newAppMaintenanceCommand(s),
 		newAppDeleteCommand(s), newAppEventsCommand(s), newOpenCommand(s),
 	)
 	return cmd

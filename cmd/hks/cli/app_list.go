@@ -77,6 +77,9 @@ func (o *appListOptions) show(apps []agent.App) error {
 		return err
 	}
 	for _, app := range apps {
+		if app.Maintenance != nil {
+			o.screen.print("%s: %s", appRef{app.Name, app.Environment}, maintenanceText(app))
+		}
 		if app.Reason != "" {
 			o.screen.print("%s: %s", appRef{app.Name, app.Environment}, clean(app.Reason))
 			if app.Fix != "" {

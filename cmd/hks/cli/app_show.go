@@ -59,6 +59,7 @@ func (o *appShowOptions) show(ref appRef, app agent.App) error {
 	f.add("Status", style.status(string(app.Status)))
 	f.add("Reason", app.Reason)
 	f.add("Fix", app.Fix)
+	f.add("Maintenance", maintenanceText(app))
 	f.add("URL", app.URL)
 	f.add("Release", releaseText(app))
 	f.add("Image", app.Image)
@@ -82,6 +83,24 @@ func (o *appShowOptions) show(ref appRef, app agent.App) error {
 	}
 	o.screen.print("")
 	return o.showInstances(app.Instances)
+}
+
+// maintenanceText tells of an application's maintenance page; empty: there is none.
+func maintenanceText(app agent.App) string {
+	if app.Maintenance == nil {
+		return ""
+	}
+	text := "its maintenance page is shown"
+	switch {
+	case !app.Maintenance.On:
+		return "its maintenance page is being taken away"
+	case !app.Maintenance.Applied:
+		text = "its maintenance page is on its way"
+	}
+	if app.Maintenance.Message != "" {
+		text += ": " + clean(app.Maintenance.Message)
+	}
+	return text
 }
 
 // showComponents prints what an application is made of.

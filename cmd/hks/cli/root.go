@@ -9,6 +9,7 @@ import (
 
 const (
 	groupApps      = "apps"
+	groupMarket    = "market"
 	groupAppliance = "appliance"
 	groupAccess    = "access"
 )
@@ -41,6 +42,7 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "answer in JSON")
 	root.AddGroup(
 		&cobra.Group{ID: groupApps, Title: "Applications:"},
+		&cobra.Group{ID: groupMarket, Title: "Databases and services:"},
 		&cobra.Group{ID: groupAppliance, Title: "Appliance:"},
 		&cobra.Group{ID: groupAccess, Title: "Access:"},
 	)
@@ -52,9 +54,10 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 	}
 	add(groupApps,
 		newInitCommand(s), newDeployCommand(s), newDiffCommand(s), newFunctionCommand(s), newBuildCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
-		newRollbackCommand(s), newPromoteCommand(s), newAppScaleCommand(s), newEnvCommand(s), newSecretCommand(s),
-		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s),
+		newRollbackCommand(s), newPromoteCommand(s), newAppScaleCommand(s), newEnvCommand(s), newSecretCommand(s), newDomainsCommand(s),
+		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s), newCronCommand(s),
 		newExecCommand(s), newPortForwardCommand(s))
+	add(groupMarket, newMarketCommand(s), newBindCommand(s), newUnbindCommand(s), newConnectCommand(s), newBackupCommand(s))
 	add(groupAppliance,
 		newStatusCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
 	add(groupAccess,

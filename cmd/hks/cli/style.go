@@ -26,9 +26,9 @@ func (s style) cyan(t string) string   { return s.sgr("36", t) }
 // status colours one word that says how a thing is.
 func (s style) status(word string) string {
 	switch word {
-	case "running", "ready", "succeeded", "healthy", "info":
+	case "running", "ready", "succeeded", "healthy", "info", "valid":
 		return s.green(word)
-	case "pending", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning":
+	case "pending", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking":
 		return s.yellow(word)
 	case "error", "failed", "crashed", "unhealthy":
 		return s.red(word)

@@ -9,6 +9,7 @@ type image struct {
 	toolchain bool              // go.tar is needed
 	from      string            // image it is made of; default the base
 	runtime   bool              // the runtime of functions is needed
+	service   bool              // the program of ./service is its entry point
 }
 
 // images are all images; the first is the base of the others.
@@ -23,6 +24,8 @@ var images = []image{
 	{name: "fn-node", tag: "24", from: "node", runtime: true},
 	{name: "fn-python", tag: "3.13", from: "python", runtime: true},
 	{name: "fn-go", tag: "1", runtime: true},
+	{name: "postgres", tag: "17", service: true},
+	{name: "valkey", tag: "8", service: true},
 }
 
 func npmArch() string {

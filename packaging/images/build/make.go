@@ -33,6 +33,13 @@ func (m *maker) keys() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if img.service {
+			program, err := folderKey("service")
+			if err != nil {
+				return nil, err
+			}
+			folder += program
+		}
 		parts := []string{m.recipes.date.String(), m.recipes.debian, keys[img.parent().name], img.reference(), folder, strings.Join(m.recipes.of(img), " ")}
 		if img.runtime {
 			source, err := folderKey("runtime")
@@ -106,11 +113,24 @@ func (m *maker) prepare(ctx context.Context, work string, missing []image) error
 		if img.runtime {
 			group.Go(func() error { return m.program(ctx, filepath.Join(folder, "runtime")) })
 		}
+		if img.service {
+			group.Go(func() error { return compileService(ctx, filepath.Join(folder, "service")) })
+		}
 		if img.toolchain {
 			group.Go(timed("fetching the Go toolchain", func() error { return m.toolchain(ctx, filepath.Join(folder, "go.tar")) }))
 		}
 	}
 	return group.Wait()
+}
+
+// compileService builds the entry point of the databases, which needs nothing of an image.
+func compileService(ctx context.Context, target string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", target, "./service")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the databases' entry point: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func (m *maker) build(ctx context.Context, work string, missing []image, keys map[string]string) (err error) {

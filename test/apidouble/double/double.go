@@ -21,6 +21,7 @@ import (
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/domain"
 	"hks.dev/hks/agent/store"
 )
 
@@ -43,12 +44,13 @@ type Double struct {
 	Fingerprint string
 	Socket      string
 
-	server *api.Server
-	store  *store.Store
-	builds *build.Manager
-	world  *world
-	log    *slog.Logger
-	remove string
+	server  *api.Server
+	store   *store.Store
+	builds  *build.Manager
+	domains *domain.Manager
+	world   *world
+	log     *slog.Logger
+	remove  string
 }
 
 // Start begins to serve. The caller stops it.
@@ -105,6 +107,16 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	if err := d.builds.Start(ctx); err != nil {
 		return err
 	}
+	at := &edge{world: d.world, asked: map[string]time.Time{}}
+	d.domains, err = domain.New(domain.Config{
+		Store: d.store, Apps: claims{d.world}, Gateway: at, Checker: at, ACME: true, Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.domains.Start(ctx); err != nil {
+		return err
+	}
 	plans, err := newPlans(cfg.Speed, journal.Record)
 	if err != nil {
 		return err
@@ -113,6 +125,7 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
 		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Plans: plans,
+		Domains: d.domains, Maintenance: apps{d.world},
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,
 	})
@@ -201,6 +214,9 @@ func (d *Double) Stop(ctx context.Context) error {
 	}
 	if d.builds != nil {
 		errs = append(errs, d.builds.Stop(ctx))
+	}
+	if d.domains != nil {
+		errs = append(errs, d.domains.Stop(ctx))
 	}
 	if d.world != nil {
 		d.world.stop()

@@ -13,7 +13,7 @@ import { Icon } from './icon.js';
  * @param {import('../store.js').State} state
  * @returns {Matter[]}
  */
-export function matters({ apps, builds, workspace, system }) {
+export function matters({ apps, builds, domains, workspace, system }) {
 	/** @type {Matter[]} */
 	const found = [];
 	for (const part of system?.parts || []) {
@@ -36,6 +36,13 @@ export function matters({ apps, builds, workspace, system }) {
 			message: build.failure?.message, fix: build.failure?.fix, link: buildLink(build),
 		});
 	}
+	for (const domain of domains || []) {
+		if (!domain.reason) continue;
+		found.push({
+			key: `domain/${domain.host}`, tone: domain.status === 'failed' ? 'bad' : 'warn', link: appLink({ name: domain.app, environment: domain.environment }),
+			title: `${domain.name}, a domain of ${domain.app} in ${domain.environment}, ${troubles[domain.status] || 'waits'}`, message: domain.reason, fix: domain.fix,
+		});
+	}
 	for (const resource of workspace?.resources || []) {
 		if (resource.limit <= 0 || resource.used / resource.limit < 0.95) continue;
 		const share = Math.round((resource.used / resource.limit) * 100);
@@ -46,6 +53,9 @@ export function matters({ apps, builds, workspace, system }) {
 	}
 	return found.sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
 }
+
+/** @type {Partial<Record<hks.DomainStatus, string>>} */
+const troubles = { failed: 'has no certificate', valid: 'needs a look' };
 
 /** The newest build of each app. @param {hks.Build[]} builds newest first */
 const newest = (builds) => builds.filter((build, i) => builds.findIndex((other) => isSame(other, build)) === i);

@@ -8,9 +8,9 @@ import { Problem } from './problem.js';
 
 /**
  * Asks, acts, and stays open with the reason when it did not work.
- * @param {{title: string, action: string, command: string, run: () => Promise<unknown>, danger?: boolean, ready?: boolean, children?: any}} props
+ * @param {{title: string, action: string, command: string, run: () => Promise<unknown>, danger?: boolean, ready?: boolean, onClose?: () => void, children?: any}} props
  */
-export function FormDialog({ title, action, command, run, danger, ready = true, children }) {
+export function FormDialog({ title, action, command, run, danger, ready = true, onClose = closeDialog, children }) {
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
 	const submit = async (/** @type {Event} */ event) => {
@@ -20,20 +20,20 @@ export function FormDialog({ title, action, command, run, danger, ready = true, 
 		setError(null);
 		try {
 			await run();
-			closeDialog();
+			onClose();
 		} catch (cause) {
 			setBusy(false);
 			if (!(cause instanceof ApiError)) throw cause;
 			setError(cause);
 		}
 	};
-	return html`<${Dialog} title=${title}>
+	return html`<${Dialog} title=${title} onClose=${onClose}>
 		<form onSubmit=${submit} noValidate>
 			${children}
 			${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
 			<footer class="dialog-foot">
 				<${Cli} command=${command} />
-				<button type="button" class="button" onClick=${closeDialog}>Cancel</button>
+				<button type="button" class="button" onClick=${onClose}>Cancel</button>
 				<button type="submit" class="button ${danger ? 'destroy' : 'primary'}" disabled=${busy || !ready}>${busy ? 'One moment…' : action}</button>
 			</footer>
 		</form>

@@ -5,10 +5,12 @@ import { ActionButton } from '../components/action-button.js';
 import { Builds } from '../components/builds.js';
 import { ComponentTable } from '../components/component-table.js';
 import { CopyButton } from '../components/copy-button.js';
+import { DomainsCard } from '../components/domains-card.js';
 import { EnvCard } from '../components/env-card.js';
 import { Icon } from '../components/icon.js';
 import { Instances } from '../components/instances.js';
 import { Logs } from '../components/logs.js';
+import { MaintenanceNote, MaintenanceSwitch } from '../components/maintenance.js';
 import { Problem } from '../components/problem.js';
 import { ReleaseProgress } from '../components/progress.js';
 import { Releases } from '../components/releases.js';
@@ -71,6 +73,7 @@ export function AppView({ name, environment }) {
 	return html`
 		<p><a class="back" href="/"><${Icon} name="back" />Dashboard</a></p>
 		<${Head} app=${app} releases=${releases} />
+		<${MaintenanceNote} app=${app} />
 		${app.reason && app.status !== 'running' && !moving && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
 		${moving && html`<${ReleaseProgress} key=${moving.number} release=${moving} />`}
 		${moving && app.reason && app.status !== 'running' && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
@@ -79,6 +82,7 @@ export function AppView({ name, environment }) {
 		<${Instances} app=${app} />
 		${builds && html`<${Builds} title="Builds" builds=${builds} environment=${environment} />`}
 		${releases && html`<${Releases} app=${app} releases=${releases} />`}
+		<${DomainsCard} app=${app} />
 		${releases?.[0] && html`<${EnvCard} app=${app} release=${releases[0]} />`}
 		<${Logs} app=${app} />`;
 }
@@ -105,6 +109,7 @@ function Head({ app, releases }) {
 		<div class="actions">
 			<button type="button" class="button primary" disabled=${app.status === 'deleting'} onClick=${() => openDialog({ kind: 'deploy', app, release: releases?.[0] })}><${Icon} name="upload" />Deploy new version</button>
 			${actionsOf(app).map((action) => html`<${ActionButton} key=${action.id} action=${action} />`)}
+			<${MaintenanceSwitch} app=${app} />
 		</div>
 	</header>`;
 }

@@ -19,13 +19,14 @@ const recent = 12;
 /** The first screen: what needs action, then everything else. */
 export function DashboardView() {
 	const apps = useStore((state) => state.apps);
+	const domains = useStore((state) => state.domains);
 	const builds = useStore((state) => state.builds);
 	const workspace = useStore((state) => state.workspace);
 	const system = useStore((state) => state.system);
 	const activity = useStore((state) => state.activity);
 	const problem = useStore((state) => state.problem);
 	const list = useMemo(() => Object.values(apps || {}), [apps]);
-	const found = useMemo(() => matters(/** @type {any} */ ({ apps, builds, workspace, system })), [apps, builds, workspace, system]);
+	const found = useMemo(() => matters(/** @type {any} */ ({ apps, builds, domains, workspace, system })), [apps, builds, domains, workspace, system]);
 	const building = useMemo(() => (builds || []).filter((build) => !isOver(build.status)), [builds]);
 	const unhealthy = system?.parts.some((part) => !part.healthy);
 	useTitle(found.length > 0 ? `(${found.length}) Dashboard` : 'Dashboard');
