@@ -31,6 +31,8 @@ const (
 	CodeBuildFailed      Code = "BUILD_FAILED"           // the source does not build; Details holds the step and its last lines
 	CodeBuilderAway      Code = "BUILDER_UNAVAILABLE"    // builds can't run now
 	CodeGitHub           Code = "GITHUB_REFUSED"         // GitHub does not answer or refuses; Message names the permission
+	CodeFunctionFailed   Code = "FUNCTION_FAILED"        // the function can't be loaded; Message holds its own words
+	CodeVariableMissing  Code = "VARIABLE_MISSING"       // the function requires a variable that is not set
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
 	CodeInvalidSchedule  Code = "INVALID_SCHEDULE"       // a cron expression or time zone is malformed; Details names the field
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log

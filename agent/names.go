@@ -29,6 +29,7 @@ const (
 	LabelEnvironment = "hks.dev/environment"
 	LabelRelease     = "hks.dev/release"
 	LabelFunction    = "hks.dev/function"
+	LabelRuntime     = "hks.dev/function-runtime" // of a function's pod, with or without its function
 	LabelWorkspace   = "hks.dev/workspace"
 	LabelNodePool    = "hks.dev/node-pool"
 )

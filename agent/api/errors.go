@@ -36,6 +36,8 @@ var statuses = map[agent.Code]int{
 	agent.CodeBuildFailed:      http.StatusUnprocessableEntity,
 	agent.CodeBuilderAway:      http.StatusServiceUnavailable,
 	agent.CodeGitHub:           http.StatusBadGateway,
+	agent.CodeFunctionFailed:   http.StatusUnprocessableEntity,
+	agent.CodeVariableMissing:  http.StatusUnprocessableEntity,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
 	agent.CodeInvalidSchedule:  http.StatusUnprocessableEntity,
 	agent.CodeInternal:         http.StatusInternalServerError,

@@ -46,6 +46,7 @@ func (s *Server) routes() []route {
 		s.domainRoutes(),
 		s.cronRoutes(),
 		s.pipelineRoutes(),
+		s.functionRoutes(),
 		s.marketRoutes(), []route{
 			{http.MethodGet, "/healthz", public, plain, s.healthz},
 			{http.MethodGet, "/api/info", public, plain, s.getInfo},

@@ -32,9 +32,10 @@ type Config struct {
 	Series      Series
 	Images      Images
 	Builds      Builds
-	Market      Market // nil: the appliance has no marketplace
-	Nodes       Nodes  // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
-	Plans       Plans  // nil: there is one plan only
+	Market      Market    // nil: the appliance has no marketplace
+	Functions   Functions // nil: this appliance has no functions
+	Nodes       Nodes     // nil: this appliance has no further nodes, nor have Joins and JoinFiles anything to do
+	Plans       Plans     // nil: there is one plan only
 	Joins       Joins
 	CronJobs    CronJobs // nil: there are none, nor has CronRuns anything to do
 	CronRuns    CronRuns

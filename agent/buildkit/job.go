@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"strconv"
@@ -28,6 +29,7 @@ type Job struct {
 	Secrets    map[string][]byte // for RUN --mount=type=secret,id=NAME; at most 500 KB each
 	Labels     map[string]string // of the image
 	Push       string            // REPOSITORY:TAG in the appliance's registry; empty throws the result away
+	Archive    string            // file that gets the result as a tar archive, instead of Push
 	Fresh      bool              // without the cache
 	Epoch      time.Time         // of files and history, for images that come out the same each time; zero keeps the clock's
 	Carried    []string          // base images of the appliance, told when another can't be had
@@ -94,6 +96,11 @@ func ownImages(address string) *policy.Policy {
 
 // exports tells where the image goes.
 func (c *Client) exports(job Job) ([]client.ExportEntry, error) {
+	if job.Archive != "" {
+		return []client.ExportEntry{{Type: client.ExporterTar, Output: func(map[string]string) (io.WriteCloser, error) {
+			return os.OpenFile(job.Archive, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		}}}, nil
+	}
 	if job.Push == "" {
 		return nil, nil
 	}

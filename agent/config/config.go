@@ -229,6 +229,9 @@ func (p Paths) Logs(elem ...string) string { return p.At(append([]string{"var/lo
 // AgentSocket is the API for the machine's own administrator.
 func (p Paths) AgentSocket() string { return p.Run("agent.sock") }
 
+// FunctionSocket is where the gateway asks the agent for instances of functions.
+func (p Paths) FunctionSocket() string { return p.Run("functions.sock") }
+
 // GatewaySocket is the gateway's own status and metrics.
 func (p Paths) GatewaySocket() string { return p.Run("gateway.sock") }
 

@@ -20,6 +20,7 @@ import (
 	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/domain"
+	"hks.dev/hks/agent/function"
 	"hks.dev/hks/agent/hosts"
 	"hks.dev/hks/agent/k3s"
 	"hks.dev/hks/agent/kube"
@@ -60,6 +61,8 @@ type parts struct {
 	plan      *plan.Manager
 	cron      *schedule.Manager
 	joinFiles *joinFiles
+	functions *function.Manager
+	claims    *claims
 	api       *api.Server
 }
 
@@ -113,6 +116,9 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildWorkloads(cfg, cluster, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildFunctions(cfg, cluster, gateway, hub, journal); err != nil {
+		return nil, err
+	}
 	if err := p.buildDomains(cfg, gateway, hub, journal); err != nil {
 		return nil, err
 	}
@@ -125,7 +131,7 @@ func assemble(cfg Config) (*parts, error) {
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
 		Maintenance: p.apps, Domains: p.domains,
 		CronJobs: p.cron, CronRuns: p.cron,
-		Market: p.market,
+		Market: p.market, Functions: p.functions,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
@@ -250,6 +256,8 @@ func (p *parts) components() []component {
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the pipelines", p.pipelines.Start, p.pipelines.Stop},
+		{"the functions", p.functions.Start, p.functions.Stop},
+		{"the functions' socket", p.claims.Start, p.claims.Stop},
 		{"the domains", p.domains.Start, p.domains.Stop},
 		{"the cron jobs", p.cron.Start, p.cron.Stop},
 		{"the marketplace", p.market.Start, p.market.Stop},

@@ -23,6 +23,11 @@ func (p *parts) buildPlan(cfg Config, plans *plan.Plans, journal *api.Journal) (
 				Free: "delete volumes or services that are not needed",
 			},
 			{
+				Name: "functions", Unit: "count", Of: func(p agent.Plan) int64 { return int64(p.Functions) },
+				Used: func(ctx context.Context) (int64, error) { return p.functions.Count(ctx) },
+				Free: "hks function delete NAME",
+			},
+			{
 				Name: "dedicated nodes", Unit: "count", Of: func(p agent.Plan) int64 { return int64(p.DedicatedNodes) }, Used: p.nodesUsed,
 				Free: "hks node remove NODE",
 			},

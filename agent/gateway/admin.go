@@ -30,6 +30,7 @@ func newAdmin(g *Gateway) *admin {
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /routes", a.routes)
 	mux.HandleFunc("GET /ca.crt", a.root)
+	g.calls.handle(mux)
 	mux.HandleFunc("GET /domains", a.domains)
 	mux.HandleFunc("PUT /domains", a.putDomains)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))

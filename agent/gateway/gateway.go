@@ -29,6 +29,7 @@ type Config struct {
 	HTTPS      string // address:port for TLS
 	State      string // folder of its own: certificates, last routes
 	Socket     string // unix socket of status and metrics
+	Claims     string // unix socket on which the agent gives functions an instance; "" for none
 	Kubeconfig string // its read-only credential; waited for while absent
 	AccessLog  string // file, rotated by size; "" for none
 	Settings   string // path of the settings file, for messages
@@ -64,6 +65,7 @@ type Gateway struct {
 	api     *apiState
 	files   files
 	admin   *admin
+	calls   *functions
 	domains *certifier
 	acme    *acmeIssuer // nil: no authority is asked
 
@@ -110,6 +112,7 @@ func New(cfg Config) (*Gateway, error) {
 		g.domains.retries = cfg.ACME.Retries
 	}
 	g.metrics.observe(g)
+	g.calls = newFunctions(g)
 	g.admin = newAdmin(g)
 	return g, nil
 }
@@ -155,6 +158,9 @@ func (g *Gateway) open(ctx context.Context) error {
 	case table != nil:
 		g.replace(*table, SourceDisk, savedAt)
 		g.log.Info("routing by the last known routes until the cluster answers", "routes", len(table.Routes), "saved", savedAt)
+	}
+	if err := g.calls.load(); err != nil {
+		g.log.Warn("the last functions could not be read; they are called again when the agent tells them", "error", err)
 	}
 	if err := g.domains.load(); err != nil {
 		g.log.Warn("the custom domains could not be read; the agent will tell them again", "error", err)

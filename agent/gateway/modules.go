@@ -139,7 +139,7 @@ func (p *permission) Provision(ctx caddy.Context) (err error) {
 
 // CertificateAllowed returns nil for such a host.
 func (p *permission) CertificateAllowed(_ context.Context, name string) error {
-	if host := hostOf(name); p.gateway.routes.load().knows(host) || p.gateway.domains.knows(host) {
+	if host := hostOf(name); p.gateway.routes.load().knows(host) || p.gateway.domains.knows(host) || p.gateway.calls.find(host) != nil {
 		return nil
 	}
 	return fmt.Errorf("%s has no route: %w", name, caddytls.ErrPermissionDenied)

@@ -66,6 +66,9 @@ const callKey = "hks.call"
 
 // ServeHTTP serves one request to its end, errors included.
 func (h *routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if f := h.gateway.calls.find(hostOf(r.Host)); f != nil {
+		return h.serveFunction(w, r, f)
+	}
 	c := &call{host: hostOf(r.Host), path: r.URL.Path, start: time.Now(), replayable: isReplayable(r)}
 	c.deadline = c.start.Add(h.gateway.cfg.Hold)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {

@@ -56,7 +56,7 @@ func roles() map[string][]grant {
 		WorkspaceAgentRole: {
 			{"", []string{"resourcequotas", "limitranges", "serviceaccounts", "services", "secrets", "configmaps", "persistentvolumeclaims"}, nil, write},
 			{"", []string{"serviceaccounts/token"}, nil, []string{"create"}},
-			{"", []string{"pods"}, nil, []string{"get", "list", "watch", "delete"}},
+			{"", []string{"pods"}, nil, write}, // those of functions are made by the agent itself
 			{"", []string{"pods/log"}, nil, []string{"get"}},
 			{"", []string{"pods/eviction"}, nil, []string{"create"}},
 			{"", []string{"pods/exec", "pods/portforward"}, nil, []string{"get", "create"}}, // get by WebSocket, create by SPDY

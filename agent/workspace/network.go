@@ -14,6 +14,7 @@ import (
 	metaac "k8s.io/client-go/applyconfigurations/meta/v1"
 	networkingac "k8s.io/client-go/applyconfigurations/networking/v1"
 
+	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/kube"
 )
 
@@ -28,25 +29,33 @@ var neverReached = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::254/128"),
 }
 
-// policyConfig is one policy for all pods of the namespace, both ways. What
-// it does not allow is denied, whatever else is there: the owner can't write
-// network policies.
+// policies are two: one for the pods of functions and one for all others of the
+// namespace, both ways. What they do not allow is denied, whatever else is
+// there: the owner can't write network policies. A pod of a function is told by
+// a label that it has from its making, so that there is no moment without its rules.
 //
-//   - in: from the namespace itself, and from the nodes that the gateway runs
-//     on. On the gateway's own node the enforcers of k3s let the host in
-//     anyhow; the addresses matter for pods on other nodes.
-//   - out: to the namespace itself, to the cluster's DNS, and to the
-//     internet, which is everything but pods, Services and the nodes. The API
-//     server, the kubelet and the registry are at the nodes' addresses.
-func (b *builder) policyConfig(ctx context.Context) (*networkingac.NetworkPolicyApplyConfiguration, error) {
+//   - in: from the nodes that the gateway runs on, and, but to functions, from
+//     the namespace itself. On the gateway's own node the enforcers of k3s let
+//     the host in anyhow; the addresses matter for pods on other nodes.
+//   - out: to the namespace itself, but for functions, to the cluster's DNS,
+//     and to the internet, which is everything but pods, Services and the nodes.
+//     The API server, the kubelet and the registry are at the nodes' addresses.
+func (b *builder) policies(ctx context.Context) ([]*networkingac.NetworkPolicyApplyConfiguration, error) {
 	layout, err := b.network(ctx)
 	if err != nil {
 		return nil, err
 	}
+	having := func(operator metav1.LabelSelectorOperator) *metaac.LabelSelectorApplyConfiguration {
+		return metaac.LabelSelector().WithMatchExpressions(metaac.LabelSelectorRequirement().WithKey(agent.LabelRuntime).WithOperator(operator))
+	}
 	own := networkingac.NetworkPolicyPeer().WithPodSelector(metaac.LabelSelector())
-	in := networkingac.NetworkPolicyIngressRule().WithFrom(own)
-	for _, gateway := range layout.gateways {
-		in.WithFrom(networkingac.NetworkPolicyPeer().WithIPBlock(networkingac.IPBlock().WithCIDR(gateway.String())))
+	others := networkingac.NetworkPolicyPeer().WithPodSelector(having(metav1.LabelSelectorOpDoesNotExist))
+	gateways := func() *networkingac.NetworkPolicyIngressRuleApplyConfiguration {
+		in := networkingac.NetworkPolicyIngressRule()
+		for _, gateway := range layout.gateways {
+			in.WithFrom(networkingac.NetworkPolicyPeer().WithIPBlock(networkingac.IPBlock().WithCIDR(gateway.String())))
+		}
+		return in
 	}
 	dns := networkingac.NetworkPolicyEgressRule().
 		WithTo(networkingac.NetworkPolicyPeer().
@@ -65,13 +74,24 @@ func (b *builder) policyConfig(ctx context.Context) (*networkingac.NetworkPolicy
 		}
 		internet.WithTo(networkingac.NetworkPolicyPeer().WithIPBlock(block))
 	}
-	return networkingac.NetworkPolicy(objectName, b.name).WithLabels(b.labels()).
-		WithSpec(networkingac.NetworkPolicySpec().
-			WithPodSelector(metaac.LabelSelector()).
-			WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress).
-			WithIngress(in).
-			WithEgress(networkingac.NetworkPolicyEgressRule().WithTo(own), dns, internet)), nil
+	policy := func(pods *metaac.LabelSelectorApplyConfiguration) *networkingac.NetworkPolicySpecApplyConfiguration {
+		return networkingac.NetworkPolicySpec().WithPodSelector(pods).
+			WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress)
+	}
+	return []*networkingac.NetworkPolicyApplyConfiguration{
+		networkingac.NetworkPolicy(objectName, b.name).WithLabels(b.labels()).
+			WithSpec(policy(having(metav1.LabelSelectorOpDoesNotExist)).
+				WithIngress(gateways().WithFrom(own)).
+				WithEgress(networkingac.NetworkPolicyEgressRule().WithTo(own), dns, internet)),
+		networkingac.NetworkPolicy(functionsPolicy, b.name).WithLabels(b.labels()).
+			WithSpec(policy(having(metav1.LabelSelectorOpExists)).
+				WithIngress(gateways()).
+				WithEgress(networkingac.NetworkPolicyEgressRule().WithTo(others), dns, internet)),
+	}, nil
 }
+
+// functionsPolicy is the name of the policy for the pods of functions.
+const functionsPolicy = objectName + "-functions"
 
 // layout is what the policy needs to know of the cluster's network.
 type layout struct {

@@ -147,12 +147,16 @@ func (b *builder) limits(ctx context.Context) error {
 
 func (b *builder) networkPolicy(ctx context.Context) error {
 	doing := "setting the network policy of " + b.name
-	config, err := b.policyConfig(ctx)
+	policies, err := b.policies(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = kube.Apply(ctx, b.set.NetworkingV1().NetworkPolicies(b.name), doing, config)
-	return err
+	for _, config := range policies {
+		if _, err := kube.Apply(ctx, b.set.NetworkingV1().NetworkPolicies(b.name), doing, config); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // account makes the owner's account, and waits for the default account that

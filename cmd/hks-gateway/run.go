@@ -40,7 +40,7 @@ func run(ctx context.Context, root string) error {
 	g, err := gateway.New(gateway.Config{
 		ACME: gateway.ACME{Directory: acme.Directory, Email: acme.Email, CA: acme.CA, Resolver: acme.Resolver},
 		HTTP: cfg.Gateway.HTTP, HTTPS: cfg.Gateway.HTTPS,
-		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Kubeconfig: paths.GatewayKubeconfig(),
+		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Claims: paths.FunctionSocket(), Kubeconfig: paths.GatewayKubeconfig(),
 		AccessLog: paths.Logs("access.log"), Settings: paths.ConfigFile(),
 		LogLevel: cfg.Log.Level, LogFormat: cfg.Log.Format, Logger: log,
 	})

@@ -53,7 +53,7 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 		}
 	}
 	add(groupApps,
-		newInitCommand(s), newDeployCommand(s), newDiffCommand(s), newBuildCommand(s), newPipelineCommand(s), newGitHubCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
+		newInitCommand(s), newDeployCommand(s), newDiffCommand(s), newFunctionCommand(s), newBuildCommand(s), newPipelineCommand(s), newGitHubCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
 		newRollbackCommand(s), newPromoteCommand(s), newAppScaleCommand(s), newEnvCommand(s), newSecretCommand(s), newDomainsCommand(s),
 		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s), newCronCommand(s),
 		newExecCommand(s), newPortForwardCommand(s))

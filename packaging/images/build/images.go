@@ -7,6 +7,8 @@ type image struct {
 	name, tag string
 	npm       map[string]string // file beside the Dockerfile -> npm package it is
 	toolchain bool              // go.tar is needed
+	from      string            // image it is made of; default the base
+	runtime   bool              // the runtime of functions is needed
 	service   bool              // the program of ./service is its entry point
 }
 
@@ -19,6 +21,9 @@ var images = []image{
 	{name: "python", tag: "3.13"},
 	{name: "go", tag: "1.26", toolchain: true},
 	{name: "static", tag: "1"},
+	{name: "fn-node", tag: "24", from: "node", runtime: true},
+	{name: "fn-python", tag: "3.13", from: "python", runtime: true},
+	{name: "fn-go", tag: "1", runtime: true},
 	{name: "postgres", tag: "17", service: true},
 	{name: "valkey", tag: "8", service: true},
 }
@@ -28,6 +33,16 @@ func npmArch() string {
 		return "x64"
 	}
 	return runtime.GOARCH
+}
+
+// parent is the image that it is made of.
+func (i image) parent() image {
+	for _, other := range images {
+		if other.name == i.from {
+			return other
+		}
+	}
+	return images[0]
 }
 
 // reference is the image's name in the appliance's registry.

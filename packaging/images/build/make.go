@@ -40,7 +40,14 @@ func (m *maker) keys() (map[string]string, error) {
 			}
 			folder += program
 		}
-		parts := []string{m.recipes.date.String(), m.recipes.debian, keys[images[0].name], img.reference(), folder, strings.Join(m.recipes.of(img), " ")}
+		parts := []string{m.recipes.date.String(), m.recipes.debian, keys[img.parent().name], img.reference(), folder, strings.Join(m.recipes.of(img), " ")}
+		if img.runtime {
+			source, err := folderKey("runtime")
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, source)
+		}
 		keys[img.name] = key(parts...)
 	}
 	return keys, nil
@@ -103,6 +110,9 @@ func (m *maker) prepare(ctx context.Context, work string, missing []image) error
 		for file, name := range img.npm {
 			group.Go(func() error { return m.npmPack(ctx, name, filepath.Join(folder, file)) })
 		}
+		if img.runtime {
+			group.Go(func() error { return m.program(ctx, filepath.Join(folder, "runtime")) })
+		}
 		if img.service {
 			group.Go(func() error { return compileService(ctx, filepath.Join(folder, "service")) })
 		}
@@ -142,11 +152,29 @@ func (m *maker) build(ctx context.Context, work string, missing []image, keys ma
 		}
 		missing = missing[1:]
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, img := range missing {
-		group.Go(func() error { return one(ctx, img) })
+	// First those that others are made of.
+	for _, derived := range []bool{false, true} {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, img := range missing {
+			if (img.from != "") == derived {
+				group.Go(func() error { return one(ctx, img) })
+			}
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
 	}
-	return group.Wait()
+	return nil
+}
+
+// program compiles the runtime of functions.
+func (m *maker) program(ctx context.Context, target string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", target, "./runtime")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling the runtime of functions: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // one builds one image into its layout, which is in its place when it is whole.
@@ -161,7 +189,7 @@ func (m *maker) one(ctx context.Context, daemon *builder.Daemon, work string, im
 		Epoch:   m.recipes.epoch(),
 	}
 	job.Args["VERSIONS"] = strings.Join(m.recipes.of(img), " ")
-	if base := images[0]; img.name != base.name {
+	if base := img.parent(); img.name != base.name {
 		job.Bases = map[string]string{base.reference(): m.layout(base)}
 	}
 	if err := daemon.Build(ctx, job); err != nil {
