@@ -49,6 +49,27 @@ bin/k3s: build FORCE
 up: prepare build k3s images ## Bring the appliance up on this machine and print the login link.
 	@bin/hks-installer up --root $(ROOT) --from bin
 
+# A bundle is one version as it is published. BUNDLE_KEY names the file of the
+# private key it is signed with; a development key is made when there is none.
+BUNDLE_KEY ?= $(CACHE)/bundle.key
+BUNDLE := dist/bundle
+BUNDLE_ARCH := $(shell go env GOARCH)
+
+.PHONY: bundle
+bundle: images k3s ## Pack a version into dist/: programs, engine, images, checksums, SBOM, signature.
+	@rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/images
+	@ln bin/hks bin/hks-agent bin/hks-gateway bin/hks-buildkitd $(BUNDLE)/
+	@cp -L bin/k3s $(BUNDLE)/k3s
+	@ln bin/images/*.tar $(BUNDLE)/images/
+	@for images in bin/k3s-airgap-images-*.tar.zst; do [ ! -e "$$images" ] || cp -L "$$images" $(BUNDLE)/; done
+	@bin/k3s --version | head -n 1 >$(BUNDLE)/ENGINE
+	@key=$$(go run ./packaging/bundle -key $(BUNDLE_KEY) -public) && \
+		go build -ldflags "-s -w -X main.version=$(VERSION) -X main.bundleKey=$$key" -o $(BUNDLE)/ ./cmd/hks-installer
+	@go run ./packaging/bundle -key $(BUNDLE_KEY) -folder $(BUNDLE) -version $(VERSION) \
+		-epoch $$(git log -1 --format=%ct) -out dist/hks-$(VERSION)-linux-$(BUNDLE_ARCH).tar.gz
+	@echo $(VERSION) >dist/latest && cp scripts/install.sh dist/install.sh
+	@ls -lh dist/*.tar.gz
+
 down: ## Stop and remove what `make up` brought up; data stays.
 	@bin/hks-installer down --root $(ROOT)
 

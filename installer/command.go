@@ -26,6 +26,9 @@ type Config struct {
 	Err     io.Writer // progress and errors
 	Environ []string
 	Version string
+	// BundleKey is the public half of the key that bundles are signed with, in
+	// base64; empty in a build that belongs to no bundle.
+	BundleKey string
 }
 
 // The exit codes.
@@ -122,7 +125,7 @@ func newCommand(cfg Config) *cobra.Command {
 	root := cmd.PersistentFlags().String("root", "/", "folder below which all files of hks are")
 	cmd.AddCommand(
 		upCommand(cfg, root), downCommand(cfg, root), purgeCommand(cfg, root),
-		preflightCommand(cfg, root), fetchCommand(cfg), joinCommand(cfg, root),
+		preflightCommand(cfg, root), fetchCommand(cfg), verifyCommand(cfg), joinCommand(cfg, root),
 	)
 	return cmd
 }
@@ -220,6 +223,26 @@ func preflightCommand(cfg Config, root *string) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
+}
+
+func verifyCommand(cfg Config) *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify FOLDER",
+		Short: "Check an unpacked bundle against its checksums and signature; changes nothing",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("verify takes the folder of an unpacked bundle")}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := VerifyBundle(args[0], cfg.BundleKey); err != nil {
+				return err
+			}
+			fmt.Fprintln(cfg.Out, "the bundle is as it was signed")
+			return nil
+		},
+	}
 }
 
 func fetchCommand(cfg Config) *cobra.Command {

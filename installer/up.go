@@ -27,6 +27,11 @@ func (m *machine) up(ctx context.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.from != "" && exists(filepath.Join(o.from, BundleSums)) {
+		if err := VerifyBundle(o.from, m.cfg.BundleKey); err != nil {
+			return err
+		}
+	}
 	files, err := m.programs(o)
 	if err != nil {
 		return err

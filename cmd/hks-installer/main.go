@@ -11,7 +11,11 @@ import (
 	"hks.dev/hks/installer"
 )
 
-var version = "dev" // set by the linker
+// Set by the linker.
+var (
+	version   = "dev"
+	bundleKey string // public half of the key that bundles are signed with
+)
 
 func main() { os.Exit(run()) }
 
@@ -25,5 +29,7 @@ func run() int {
 		Err:     os.Stderr,
 		Environ: os.Environ(),
 		Version: version,
+
+		BundleKey: bundleKey,
 	})
 }
