@@ -47,8 +47,7 @@ type Hooks interface {
 }
 
 const (
-	maxHookBody = 25<<20 + 1 // one more than GitHub sends: what is larger is known by it
-	maxHooks    = 4          // webhooks that are read at once
+	maxHooks = 4 // webhooks that are read at once
 )
 
 func (s *Server) pipelineRoutes() []route {
@@ -99,7 +98,7 @@ func (s *Server) postHook(c *gin.Context) error {
 }
 
 func (s *Server) getGitHub(c *gin.Context) error {
-	return answered(c, http.StatusOK)(s.cfg.Pipelines.Connection(c.Request.Context()))
+	return answering(c, http.StatusOK)(s.cfg.Pipelines.Connection(c.Request.Context()))
 }
 
 func (s *Server) putGitHub(c *gin.Context) error {
@@ -108,7 +107,7 @@ func (s *Server) putGitHub(c *gin.Context) error {
 		return err
 	}
 	g, err := s.cfg.Pipelines.Connect(c.Request.Context(), request, identityOf(c).Name)
-	return answered(c, http.StatusOK)(g, err)
+	return answering(c, http.StatusOK)(g, err)
 }
 
 func (s *Server) deleteGitHub(c *gin.Context) error {
@@ -141,11 +140,11 @@ func (s *Server) postPipeline(c *gin.Context) error {
 		return err
 	}
 	p, err := s.cfg.Pipelines.Create(c.Request.Context(), p, identityOf(c).Name)
-	return answered(c, http.StatusCreated)(p, err)
+	return answering(c, http.StatusCreated)(p, err)
 }
 
 func (s *Server) getPipeline(c *gin.Context) error {
-	return answered(c, http.StatusOK)(s.cfg.Pipelines.Get(c.Request.Context(), c.Param("name")))
+	return answering(c, http.StatusOK)(s.cfg.Pipelines.Get(c.Request.Context(), c.Param("name")))
 }
 
 func (s *Server) putPipeline(c *gin.Context) error {
@@ -155,7 +154,7 @@ func (s *Server) putPipeline(c *gin.Context) error {
 	}
 	p.Name = c.Param("name")
 	p, err := s.cfg.Pipelines.Edit(c.Request.Context(), p, identityOf(c).Name)
-	return answered(c, http.StatusOK)(p, err)
+	return answering(c, http.StatusOK)(p, err)
 }
 
 func (s *Server) deletePipeline(c *gin.Context) error {
@@ -168,7 +167,7 @@ func (s *Server) deletePipeline(c *gin.Context) error {
 
 func (s *Server) postPipelineRun(c *gin.Context) error {
 	r, err := s.cfg.Pipelines.Trigger(c.Request.Context(), c.Param("name"), identityOf(c).Name)
-	return answered(c, http.StatusAccepted)(r, err)
+	return answering(c, http.StatusAccepted)(r, err)
 }
 
 func (s *Server) getDeliveries(c *gin.Context) error {
@@ -192,7 +191,7 @@ func (s *Server) getRun(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return answered(c, http.StatusOK)(s.cfg.Pipelines.Run(c.Request.Context(), id))
+	return answering(c, http.StatusOK)(s.cfg.Pipelines.Run(c.Request.Context(), id))
 }
 
 func (s *Server) changeRun(change func(ctx context.Context, id int64, by string) (agent.Run, error)) func(*gin.Context) error {
@@ -202,12 +201,12 @@ func (s *Server) changeRun(change func(ctx context.Context, id int64, by string)
 			return err
 		}
 		r, err := change(c.Request.Context(), id, identityOf(c).Name)
-		return answered(c, http.StatusOK)(r, err)
+		return answering(c, http.StatusOK)(r, err)
 	}
 }
 
-// answered answers with what a call gave, or fails with its error.
-func answered(c *gin.Context, status int) func(value any, err error) error {
+// answering answers with what a call gave, or fails with its error.
+func answering(c *gin.Context, status int) func(value any, err error) error {
 	return func(value any, err error) error {
 		if err != nil {
 			return err

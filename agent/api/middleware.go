@@ -199,7 +199,9 @@ func (s *Server) bound(kind shape) func(*gin.Context) error {
 		}
 	case hook:
 		return func(c *gin.Context) error {
-			if err := limitBody(c, maxHookBody); err != nil {
+			// Whoever takes the hook bounds the body itself: one that is too
+			// large is to be in the ledger too.
+			if err := limitBody(c, maxImageBody); err != nil {
 				return err
 			}
 			nextWithin(c, plainTimeout)

@@ -17,10 +17,15 @@ func (p *parts) buildCron(cfg Config, cluster *kube.Client, hub *api.Hub, journa
 		return err
 	}
 	p.cron, err = schedule.New(schedule.Config{
-		Store: p.store, Containers: containers, Dir: cfg.Settings.Paths().State("cron"),
+		Store: p.store, Containers: containers, Functions: schedule.NewFunctions(p.functions), Dir: cfg.Settings.Paths().State("cron"),
 		Limit: func(ctx context.Context) (agent.Plan, error) {
 			state, err := p.plan.Show(ctx)
 			return state.Plan, err
+		},
+		Prewarm: func(ctx context.Context, function string) {
+			if err := p.functions.Prewarm(ctx, function); err != nil {
+				cfg.Log.WarnContext(ctx, "a function could not be warmed for its slot", "function", function, "error", err)
+			}
 		},
 		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})

@@ -119,6 +119,9 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildFunctions(cfg, cluster, gateway, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildCron(cfg, cluster, hub, journal); err != nil {
+		return nil, err
+	}
 	if err := p.buildDomains(cfg, gateway, hub, journal); err != nil {
 		return nil, err
 	}
@@ -181,9 +184,6 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		return err
 	}
 	p.names.list = p.apps.Hosts
-	if err := p.buildCron(cfg, cluster, hub, journal); err != nil {
-		return err
-	}
 	p.shell, err = app.NewShell(app.ShellConfig{Cluster: cluster, Workspace: p.workspace, Apps: p.apps})
 	if err != nil {
 		return err

@@ -60,6 +60,7 @@ func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 		t.Errorf("the removed node is still shown: %s", r.stdout)
 	}
 	other.run(t, "/usr/local/bin/hks-installer", "purge", "--yes")
+	hks(t, "plan", "downgrade", "hobby", "--yes") // nothing is in its way now
 }
 
 // upgrade takes the appliance to the plan pro. The agent is killed right after

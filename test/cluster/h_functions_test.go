@@ -95,6 +95,16 @@ func TestA50FunctionsInNodeJS(t *testing.T) {
 			t.Errorf("the version before answers %d %q", status, body)
 		}
 	})
+	t.Run("A51 a cron job calls it", func(t *testing.T) {
+		if r := try(t, "cron", "create", "calls", "--schedule", "0 9 * * *", "--function", "nobody"); r.exit != 1 || !strings.Contains(r.stderr, "nobody") {
+			t.Errorf("a function that is not there: exit %d %s", r.exit, r.stderr)
+		}
+		dropCron(t, "calls")
+		hks(t, "cron", "create", "calls", "--schedule", "0 9 * * *", "--tz", "Europe/Vienna", "--function", "fn-node")
+		if out := hks(t, "cron", "run", "calls"); !strings.HasPrefix(out, "one") {
+			t.Errorf("the run printed %q", out)
+		}
+	})
 	t.Run("A57 past its timeout it is stopped", func(t *testing.T) {
 		if status, body, _, _ := callFunction(t, client, f, "/?loop=1"); status != http.StatusGatewayTimeout {
 			t.Errorf("an endless loop answers %d %q", status, body)
@@ -193,7 +203,6 @@ func TestA61FunctionsInPythonAndGo(t *testing.T) {
 			"hello.go": `package hello
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 
