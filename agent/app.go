@@ -128,8 +128,16 @@ type Deploy struct {
 	Components []Component       `json:"components,omitempty"` // all that there are to be, as a file says; the others go
 	Change     []Component       `json:"change,omitempty"`     // what to set in a component; what is empty stays as it is, and the only one needs no name
 	Env        map[string]string `json:"env,omitzero"`         // nil keeps all, HiddenValue keeps one
+	Patch      *EnvPatch         `json:"patch,omitempty"`      // laid over the environment that there is when the release is accepted
 	Replicas   map[string]int    `json:"replicas,omitempty"`   // by component; missing: as it is, 1 for a new one
 	Build      int64             `json:"-"`                    // the build that it comes of
+}
+
+// EnvPatch changes some variables and leaves the others as they are, whatever
+// they are by then.
+type EnvPatch struct {
+	Set   map[string]string `json:"set,omitzero"`
+	Unset []string          `json:"unset,omitempty"`
 }
 
 // Change is one difference between two configurations. An empty From or To

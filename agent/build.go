@@ -46,6 +46,7 @@ type BuildRequest struct {
 	Test     bool              `json:"test,omitempty"`     // run the components' tests first
 	Fresh    bool              `json:"fresh,omitempty"`    // without the build cache
 	Env      map[string]string `json:"env,omitzero"`       // of the release, as in Deploy
+	Patch    *EnvPatch         `json:"patch,omitempty"`    // of the release, as in Deploy
 	Replicas map[string]int    `json:"replicas,omitempty"` // of the release, as in Deploy
 }
 

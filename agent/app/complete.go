@@ -16,6 +16,7 @@ func complete(d agent.Deploy, newest agent.Spec) (spec agent.Spec, kept []string
 	if spec.Env, err = keepEnv(d.Env, newest.Env); err != nil {
 		return agent.Spec{}, nil, err
 	}
+	spec.Env = patched(spec.Env, d.Patch)
 	switch {
 	case d.Components != nil && d.Change != nil:
 		return agent.Spec{}, nil, refuse("change", nil, "components and change can't both be given", "give all components, or what to change in them")
@@ -124,4 +125,18 @@ func keepEnv(asked, before map[string]string) (map[string]string, error) {
 		env[name] = value
 	}
 	return env, nil
+}
+
+// patched lays a patch over an environment, which stays as it is itself.
+func patched(env map[string]string, patch *agent.EnvPatch) map[string]string {
+	if patch == nil {
+		return env
+	}
+	after := make(map[string]string, len(env)+len(patch.Set))
+	maps.Copy(after, env)
+	maps.Copy(after, patch.Set)
+	for _, name := range patch.Unset {
+		delete(after, name)
+	}
+	return after
 }

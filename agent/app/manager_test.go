@@ -355,6 +355,20 @@ func TestA18RollbackIsExact(t *testing.T) {
 	})
 }
 
+func TestA21PatchKeepsWhatWasSetMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Env: map[string]string{"KEPT": "1", "GONE": "2"}})
+		patch := agent.Deploy{Patch: &agent.EnvPatch{Set: map[string]string{"NEW": "3"}, Unset: []string{"GONE", "NEVER"}}} // made while a build begins
+		w.deployed(agent.Deploy{Env: map[string]string{"KEPT": agent.HiddenValue, "GONE": agent.HiddenValue, "SECRET": "set meanwhile"}})
+		w.deployed(patch)
+		secret, err := w.set.CoreV1().Secrets(testNamespace).Get(t.Context(), "web-staging-3", metav1.GetOptions{})
+		if err != nil || len(secret.Data) != 3 || string(secret.Data["SECRET"]) != "set meanwhile" || string(secret.Data["NEW"]) != "3" || string(secret.Data["KEPT"]) != "1" {
+			t.Errorf("secret: %q, %v", secret.Data, err)
+		}
+	})
+}
+
 func TestA18DigestIsLearnedFromTheNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

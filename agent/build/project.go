@@ -134,7 +134,7 @@ func sourceOf(c manifest.Component, found manifest.Detection) Source {
 // deployOf is the release that the components ask for, without the images
 // that are still to be made.
 func deployOf(components []manifest.Component, request agent.BuildRequest) agent.Deploy {
-	deploy := agent.Deploy{Env: request.Env, Replicas: map[string]int{}}
+	deploy := agent.Deploy{Env: request.Env, Patch: request.Patch, Replicas: map[string]int{}}
 	for _, c := range components {
 		deploy.Components = append(deploy.Components, c.Component)
 		if c.Replicas > 0 {

@@ -42,7 +42,7 @@ func (o *configOptions) setEnv(ctx context.Context, env envOptions, given map[st
 				return agent.Errorf(agent.CodeNotFound, "see what is set: hks env list "+ref.arg(), "%s has no variable %s", ref, name)
 			}
 		}
-		r, err := c.Deploy(ctx, ref.name, ref.env, agent.Deploy{Env: env.merge(latest.Env, given)})
+		r, err := c.Deploy(ctx, ref.name, ref.env, agent.Deploy{Patch: env.patch(given)})
 		if err != nil {
 			return err
 		}

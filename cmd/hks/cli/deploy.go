@@ -204,7 +204,7 @@ func (o *deployOptions) request(ctx context.Context, c *client.Client, ref appRe
 	if len(releases) > 0 {
 		latest = releases[0].Spec
 	}
-	d.Env = o.env.merge(latest.Env, env)
+	d.Patch = o.env.patch(env)
 	o.scale(&d, cmp.Or(o.spec.Name, onlyComponent(latest)))
 	was, known := latest.Component(cmp.Or(o.spec.Name, onlyComponent(latest)))
 	switch {

@@ -96,21 +96,11 @@ func unquote(value string) string {
 	return value
 }
 
-// merge lays the given variables over those of the latest release. Values of
-// the latter never leave the appliance: agent.HiddenValue keeps each.
-func (o *envOptions) merge(latest, given map[string]string) map[string]string {
-	if given == nil && len(o.unset) == 0 {
+// patch is what is given as a change of what there is by then; nil when nothing
+// is.
+func (o *envOptions) patch(given map[string]string) *agent.EnvPatch {
+	if len(given) == 0 && len(o.unset) == 0 {
 		return nil // all stay as they are
 	}
-	env := make(map[string]string, len(latest)+len(given))
-	for key := range latest {
-		env[key] = agent.HiddenValue
-	}
-	for key, value := range given {
-		env[key] = value
-	}
-	for _, key := range o.unset {
-		delete(env, key)
-	}
-	return env
+	return &agent.EnvPatch{Set: given, Unset: o.unset}
 }

@@ -4,8 +4,6 @@ import (
 	"maps"
 	"strings"
 	"testing"
-
-	"hks.dev/hks/agent"
 )
 
 func TestParseEnvFile(t *testing.T) {
@@ -23,18 +21,13 @@ func TestParseEnvFile(t *testing.T) {
 	}
 }
 
-func TestA18EnvIsLaidOverTheLatestRelease(t *testing.T) {
-	latest := map[string]string{"KEPT": agent.HiddenValue, "CHANGED": agent.HiddenValue, "GONE": agent.HiddenValue}
-	o := envOptions{unset: []string{"GONE", "NEVER"}}
-	got := o.merge(latest, map[string]string{"CHANGED": "2", "NEW": "3"})
-	want := map[string]string{"KEPT": agent.HiddenValue, "CHANGED": "2", "NEW": "3"}
-	if !maps.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+func TestA18EnvIsSentAsAPatch(t *testing.T) {
+	given := map[string]string{"CHANGED": "2", "NEW": "3"}
+	got := (&envOptions{unset: []string{"GONE"}}).patch(given)
+	if got == nil || !maps.Equal(got.Set, given) || len(got.Unset) != 1 || got.Unset[0] != "GONE" {
+		t.Errorf("got %+v", got)
 	}
-	if got := (&envOptions{}).merge(latest, nil); got != nil {
-		t.Errorf("nothing asked: %q, want nil, which keeps all", got)
-	}
-	if got := (&envOptions{unset: []string{"A"}}).merge(map[string]string{"A": ""}, nil); got == nil || len(got) != 0 {
-		t.Errorf("the last one taken away: %q, want an empty map", got)
+	if got := (&envOptions{}).patch(nil); got != nil {
+		t.Errorf("nothing asked: %+v, want nil, which keeps all", got)
 	}
 }

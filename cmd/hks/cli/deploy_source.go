@@ -51,14 +51,7 @@ func (o *deployOptions) deploySource(ctx context.Context, env map[string]string)
 		return err
 	}
 	return o.call(ctx, func(ctx context.Context, c *client.Client) error {
-		request := agent.BuildRequest{Test: o.test, Fresh: o.fresh}
-		if env != nil || len(o.env.unset) > 0 {
-			latest, err := latestSpec(ctx, c, ref)
-			if err != nil && agent.CodeOf(err) != agent.CodeNotFound {
-				return err
-			}
-			request.Env = o.env.merge(latest.Env, env)
-		}
+		request := agent.BuildRequest{Test: o.test, Fresh: o.fresh, Patch: o.env.patch(env)}
 		build, err := o.submit(ctx, c, ref, src, request)
 		if err != nil {
 			return err

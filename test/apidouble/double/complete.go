@@ -27,6 +27,17 @@ func complete(d agent.Deploy, before agent.Spec) (agent.Spec, error) {
 			spec.Env[name] = value
 		}
 	}
+	if d.Patch != nil {
+		env := maps.Clone(spec.Env)
+		if env == nil {
+			env = map[string]string{}
+		}
+		maps.Copy(env, d.Patch.Set)
+		for _, name := range d.Patch.Unset {
+			delete(env, name)
+		}
+		spec.Env = env
+	}
 	if d.Components == nil {
 		spec.Components = slices.Clone(before.Components)
 		for _, c := range d.Change {
