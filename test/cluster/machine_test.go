@@ -22,6 +22,9 @@ const (
 // secondNetwork makes the bridge, and returns the settings with which the
 // cluster lives on it: its nodes must share a network.
 func secondNetwork(ctx context.Context) (string, error) {
+	if _, err := net.InterfaceByName(bridge); err == nil {
+		return networkSettings() // an appliance was here before this one
+	}
 	for _, args := range [][]string{
 		{"link", "add", bridge, "type", "bridge"}, {"address", "add", bridgeAddress + "/24", "dev", bridge}, {"link", "set", bridge, "up"},
 	} {
@@ -29,7 +32,12 @@ func secondNetwork(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
 		}
 	}
-	// Under its other address the cluster is reached as well.
+	return networkSettings()
+}
+
+// networkSettings put the cluster on the bridge; under the machine's other
+// address it is reached as well.
+func networkSettings() (string, error) {
 	outward, err := net.Dial("udp", "192.0.2.1:9")
 	if err != nil {
 		return "", err
