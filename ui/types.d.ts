@@ -86,6 +86,18 @@ declare namespace hks {
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
+	interface FunctionSpec { name: string; runtime: string; entry: string; signature: string; public: boolean; memory: number; timeout: number }
+	interface FunctionState { name: string; url: string; spec: FunctionSpec; version: number; variables: string[]; missing?: string[]; instances: number; waiting: number; dead: number; key?: string; createdAt: string }
+	interface FunctionVersion { function: string; number: number; status: 'pending' | 'building' | 'trying' | 'ready' | 'failed'; spec: FunctionSpec; failure?: Failure; by: string; createdAt: string }
+	interface FunctionAnswer { status: number; headers: Record<string, string>; body: string; cold: boolean; millis: number }
+	interface GitHub { connected: boolean; url?: string; login?: string; hookUrl?: string; checkedAt?: string }
+	interface GitRepository { name: string; branch: string; private: boolean }
+	interface Pipeline { name: string; repository: string; branch: string; folder?: string; skipTests?: boolean; head?: string; hookId?: number; hookNote?: string; pollNote?: string; createdAt: string }
+	interface PipelineRun {
+		id: number; pipeline: string; repository: string; branch: string; commit: { sha: string; message?: string; author?: string; url?: string }; trigger: string; status: RunStatus;
+		steps: { name: string; status: RunStatus }[]; build: number; release?: number; by: string; note?: string; failure?: Failure; createdAt: string; startedAt?: string; finishedAt?: string;
+	}
+	interface Delivery { id: string; pipeline: string; event: string; outcome: string; why?: string; at: string }
 	interface CronTarget { function?: string; payload?: string; image?: string; app?: string; environment?: string; component?: string; command?: string[] }
 	interface CronJob {
 		name: string; schedule: string; timeZone: string; target: CronTarget; concurrency: string; catchUp: string; deadline: number; timeout: number;

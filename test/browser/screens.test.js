@@ -136,6 +136,69 @@ test('the builds of all apps have a screen, with a filter', { skip }, async () =
 	await page.close();
 });
 
+test('A50 a function is written in the editor, called, broken, and goes on serving', { skip }, async () => {
+	const { page, quiet } = await open(browser.context);
+	await page.goto(`${to.url}/functions`);
+	await page.getByText('There is no function yet.').waitFor();
+	await page.getByRole('button', { name: 'New function' }).click();
+	const editor = page.getByRole('region', { name: 'New function' });
+	await editor.getByLabel('Name').fill('daily-summary-email');
+	await editor.getByLabel('index.js').fill('exports.hello = (request, response) => response.send("hi");');
+	await portrait(page, 'function-editor');
+	await editor.getByRole('button', { name: 'Deploy' }).click();
+	const card = page.getByRole('region', { name: 'Function daily-summary-email' });
+	await card.getByText('version 1').waitFor();
+	await card.getByRole('button', { name: 'Call it, and its versions' }).click();
+	await card.getByLabel('Request').fill('{"to":"me"}');
+	await card.getByRole('button', { name: 'Call', exact: true }).click();
+	await card.getByText('version 1 got {"to":"me"}').waitFor();
+	await portrait(page, 'function');
+	await card.getByRole('button', { name: 'Edit' }).click();
+	const again = page.getByRole('region', { name: 'Edit daily-summary-email' });
+	await again.getByLabel('index.js').fill('syntax error');
+	await again.getByRole('button', { name: 'Deploy' }).click();
+	await again.getByText(/Version 2 failed, the one before serves/).waitFor();
+	await portrait(page, 'function-failed');
+	await again.getByRole('button', { name: 'Close' }).click();
+	await card.getByText('version 1', { exact: true }).waitFor();
+	quiet();
+	await page.close();
+});
+
+test('A30 GitHub is connected, a repository picked, and its first run shows its steps', { skip }, async () => {
+	const { page, expect, quiet } = await open(browser.context);
+	expect(/502/);
+	await page.goto(`${to.url}/pipelines`);
+	await page.getByText('not connected').waitFor();
+	await page.getByRole('button', { name: 'Connect' }).click();
+	const connect = page.getByRole('dialog', { name: 'Connect GitHub' });
+	await connect.getByLabel('Token').fill('wrong');
+	await connect.getByRole('button', { name: 'Connect' }).click();
+	await connect.getByText('GitHub does not accept the token').waitFor();
+	await connect.getByLabel('Token').fill('right');
+	await connect.getByRole('button', { name: 'Connect' }).click();
+	await page.getByText('connected as octo').waitFor();
+	await page.getByRole('button', { name: 'New pipeline' }).click();
+	const create = page.getByRole('dialog', { name: 'New pipeline' });
+	await create.getByLabel('Repository').selectOption('octo/hello');
+	await portrait(page, 'pipeline-new');
+	await create.getByRole('button', { name: 'Create' }).click();
+	const card = page.getByRole('region', { name: 'Pipeline hello' });
+	await card.getByText('Say hello').waitFor();
+	await card.getByRole('link', { name: 'Log' }).waitFor();
+	await card.getByText('succeeded', { exact: true }).waitFor();
+	await portrait(page, 'pipelines');
+	await card.getByRole('button', { name: 'What came by the webhook' }).click();
+	await card.getByText('Nothing came yet.').waitFor();
+	await card.getByRole('button', { name: 'Delete' }).click();
+	const ask = page.getByRole('dialog', { name: 'Delete the pipeline of hello?' });
+	await ask.getByLabel('Type hello to confirm').fill('hello');
+	await ask.getByRole('button', { name: 'Delete' }).click();
+	await card.waitFor({ state: 'detached' });
+	quiet();
+	await page.close();
+});
+
 test('A51 a cron job is made with its next times in view, runs by hand, and shows what it printed', { skip }, async () => {
 	const { page, expect, quiet } = await open(browser.context);
 	await page.goto(`${to.url}/cron`);

@@ -267,6 +267,48 @@ export const api = {
 	/** @param {number} id @param {AbortSignal} signal @param {(line: hks.BuildLine) => void} onLine */
 	buildLog: (id, signal, onLine) => stream(`/api/builds/${id}/log?follow=true`, signal, (_, data) => onLine(data)),
 
+	/** @returns {Promise<hks.FunctionState[]>} */
+	functions: () => request('GET', '/api/functions'),
+	/** @param {{spec: Record<string, any>, files: Record<string, string>}} deploy @returns {Promise<hks.FunctionVersion>} */
+	deployFunction: (deploy) => request('POST', '/api/functions', deploy, { deadline: patience }),
+	/** @param {string} name @returns {Promise<void>} */
+	deleteFunction: (name) => request('DELETE', `/api/functions/${encodeURIComponent(name)}`, undefined, { deadline: patience }),
+	/** @param {string} name @returns {Promise<hks.FunctionVersion[]>} */
+	functionVersions: (name) => request('GET', `/api/functions/${encodeURIComponent(name)}/versions`),
+	/** @param {string} name @param {number} version @returns {Promise<{spec: Record<string, any>, files: Record<string, string>}>} */
+	functionSource: (name, version) => request('GET', `/api/functions/${encodeURIComponent(name)}/versions/${version}`),
+	/** @param {string} name @param {number} version @returns {Promise<hks.FunctionVersion>} */
+	rollbackFunction: (name, version) => request('POST', `/api/functions/${encodeURIComponent(name)}/rollback`, { version }, { deadline: patience }),
+	/** @param {string} name @param {{payload: string, headers: Record<string, string>}} call @returns {Promise<hks.FunctionAnswer>} */
+	invokeFunction: (name, call) => request('POST', `/api/functions/${encodeURIComponent(name)}/invoke`, call, { deadline: longPatience }),
+	/** @param {string} name @returns {Promise<void>} */
+	redriveFunction: (name) => request('POST', `/api/functions/${encodeURIComponent(name)}/letters/redrive`),
+
+	/** @returns {Promise<hks.GitHub>} */
+	github: () => request('GET', '/api/github'),
+	/** @param {{token: string, url?: string, hookUrl?: string}} connect @returns {Promise<hks.GitHub>} */
+	connectGitHub: (connect) => request('PUT', '/api/github', connect),
+	/** @returns {Promise<void>} */
+	disconnectGitHub: () => request('DELETE', '/api/github'),
+	/** @returns {Promise<hks.GitRepository[]>} */
+	repositories: () => request('GET', '/api/github/repositories'),
+	/** @returns {Promise<hks.Pipeline[]>} */
+	pipelines: () => request('GET', '/api/pipelines'),
+	/** @param {Partial<hks.Pipeline>} pipeline @returns {Promise<hks.Pipeline>} */
+	createPipeline: (pipeline) => request('POST', '/api/pipelines', pipeline, { deadline: patience }),
+	/** @param {string} name @returns {Promise<void>} */
+	deletePipeline: (name) => request('DELETE', `/api/pipelines/${encodeURIComponent(name)}`, undefined, { deadline: patience }),
+	/** @param {string} name @returns {Promise<hks.PipelineRun>} */
+	runPipeline: (name) => request('POST', `/api/pipelines/${encodeURIComponent(name)}/run`),
+	/** @param {string} name @returns {Promise<hks.Delivery[]>} */
+	deliveries: (name) => request('GET', `/api/pipelines/${encodeURIComponent(name)}/deliveries`),
+	/** @returns {Promise<hks.PipelineRun[]>} */
+	pipelineRuns: () => request('GET', '/api/runs'),
+	/** @param {number} id @returns {Promise<hks.PipelineRun>} */
+	cancelPipelineRun: (id) => request('POST', `/api/runs/${id}/cancel`),
+	/** @param {number} id @returns {Promise<hks.PipelineRun>} */
+	rerunPipeline: (id) => request('POST', `/api/runs/${id}/rerun`),
+
 	/** @returns {Promise<hks.CronJob[]>} */
 	cronJobs: () => request('GET', '/api/cron'),
 	/** @param {Partial<hks.CronJob>} job @returns {Promise<hks.CronJob>} */

@@ -23,6 +23,8 @@ const screens = [
 	[/^\/builds$/, lazy(() => import('./views/builds.js').then((m) => m.BuildsView))],
 	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
+	[/^\/pipelines$/, lazy(() => import('./views/pipelines.js').then((m) => m.PipelinesView))],
+	[/^\/functions$/, lazy(() => import('./views/functions.js').then((m) => m.FunctionsView))],
 	[/^\/cron$/, lazy(() => import('./views/cron.js').then((m) => m.CronView))],
 	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
 	[/^\/services$/, lazy(() => import('./views/market.js').then((m) => m.MarketView))],

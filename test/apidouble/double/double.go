@@ -23,6 +23,7 @@ import (
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/domain"
+	"hks.dev/hks/agent/pipeline"
 	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
 )
@@ -46,14 +47,15 @@ type Double struct {
 	Fingerprint string
 	Socket      string
 
-	server  *api.Server
-	store   *store.Store
-	builds  *build.Manager
-	cron    *schedule.Manager
-	domains *domain.Manager
-	world   *world
-	log     *slog.Logger
-	remove  string
+	server    *api.Server
+	store     *store.Store
+	builds    *build.Manager
+	cron      *schedule.Manager
+	pipelines *pipeline.Manager
+	domains   *domain.Manager
+	world     *world
+	log       *slog.Logger
+	remove    string
 }
 
 // Start begins to serve. The caller stops it.
@@ -124,6 +126,13 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	d.pipelines, err = newPipelines(d.store, settings.Paths().State(), d.builds, apps{d.world}, hub.Publish, journal.Record)
+	if err != nil {
+		return err
+	}
+	if err := d.pipelines.Start(ctx); err != nil {
+		return err
+	}
 	d.cron, err = newCron(d.store, settings.Paths().State(), func(ctx context.Context) (agent.Plan, error) {
 		state, err := plans.Show(ctx)
 		return state.Plan, err
@@ -137,7 +146,8 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
-		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Plans: plans, CronJobs: d.cron, CronRuns: d.cron,
+		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Functions: &functions{speed: cfg.Speed, byID: map[string]*oneFunction{}}, Pipelines: d.pipelines,
+		Plans: plans, CronJobs: d.cron, CronRuns: d.cron,
 		Nodes: &nodes{speed: cfg.Speed, invited: map[string]time.Time{}}, Joins: joins{}, JoinFiles: joins{},
 		Domains: d.domains, Maintenance: apps{d.world},
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
@@ -228,6 +238,9 @@ func (d *Double) Stop(ctx context.Context) error {
 	}
 	if d.builds != nil {
 		errs = append(errs, d.builds.Stop(ctx))
+	}
+	if d.pipelines != nil {
+		errs = append(errs, d.pipelines.Stop(ctx))
 	}
 	if d.cron != nil {
 		errs = append(errs, d.cron.Stop(ctx))

@@ -39,7 +39,7 @@ export function CronHistory({ job }) {
 	if (error) return html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`;
 	if (!runs) return html`<p class="muted" role="status">Loading…</p>`;
 	if (runs.length === 0) return html`<p class="card-note muted">It has not run yet.</p>`;
-	return html`<ol class="releases" aria-label=${`Runs of ${job.name}`}>${runs.map((run) => html`<${Run} key=${run.id} run=${run} />`)}</ol>`;
+	return html`<ol class="runs" aria-label=${`Runs of ${job.name}`}>${runs.map((run) => html`<${Run} key=${run.id} run=${run} />`)}</ol>`;
 }
 
 /** @param {{run: hks.CronRun}} props */

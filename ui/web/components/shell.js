@@ -5,9 +5,11 @@ import { Logo } from './logo.js';
 
 const links = [
 	{ path: '/', label: 'Dashboard', within: /^\/($|apps\/)/ },
+	{ path: '/pipelines', label: 'Pipelines', within: /^\/pipelines/ },
 	{ path: '/builds', label: 'Builds', within: /^\/builds/ },
 	{ path: '/services', label: 'Services', within: /^\/services/ },
 	{ path: '/images', label: 'Images', within: /^\/images/ },
+	{ path: '/functions', label: 'Functions', within: /^\/functions/ },
 	{ path: '/cron', label: 'Cron', within: /^\/cron/ },
 	{ path: '/nodes', label: 'Nodes', within: /^\/nodes/ },
 	{ path: '/settings', label: 'Settings', within: /^\/settings/ },
