@@ -124,7 +124,7 @@ func (m *Manager) view(node *corev1.Node, row *store.Node, pods []corev1.Pod) ag
 	v.LastHeard = ready.LastHeartbeatTime.UTC()
 	if ready.Status != corev1.ConditionTrue {
 		v.Status, v.Message = agent.NodeFailed, words(ready)
-		v.Fix = "see that the machine runs and reaches this one; then on it: hks-installer doctor"
+		v.Fix = "see that the machine runs and reaches this one; it comes back by itself"
 	}
 	if row != nil {
 		v.Steps = row.Steps

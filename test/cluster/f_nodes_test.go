@@ -63,8 +63,8 @@ func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 	hks(t, "plan", "downgrade", "hobby", "--yes") // nothing is in its way now
 }
 
-// upgrade takes the appliance to the plan pro. The agent is killed right after
-// it has accepted that: the change is finished all the same.
+// upgrade takes the appliance to the plan pro. The agent is killed right after it
+// is in force, and it stays; killed in between is what the unit tests do.
 func upgrade(t *testing.T) {
 	t.Helper()
 	if r := try(t, "plan", "upgrade", "pro"); r.exit != 2 {
