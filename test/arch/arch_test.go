@@ -17,7 +17,7 @@ const module = "hks.dev/hks"
 // lower floors only, never sideways; a package that is missing here fails the
 // test, so that it gets its place on purpose.
 var floors = [][]string{
-	{"agent", "agent/client", "ui", "charts"},
+	{"agent", "agent/client", "agent/aiops/detect", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
 		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
@@ -162,7 +162,7 @@ func TestCommandLineHasNoKubernetes(t *testing.T) {
 const webSocket = "github.com/coder/websocket"
 
 func TestVocabularyIsStandardLibraryOnly(t *testing.T) {
-	for _, name := range []string{"agent", "agent/client", "ui", "charts"} {
+	for _, name := range []string{"agent", "agent/client", "agent/aiops/detect", "ui", "charts"} {
 		for _, dep := range packages(t)[name].Imports {
 			if name == "agent/client" && dep == webSocket {
 				continue
