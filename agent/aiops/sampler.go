@@ -1,5 +1,3 @@
-// Package aiops watches how workloads fare. This is its sampler: what every
-// app takes of CPU and memory, every 15 seconds, kept for two hours.
 package aiops
 
 import (
@@ -16,39 +14,28 @@ const (
 	interval  = 15 * time.Second // between samples
 	keep      = 2 * time.Hour    // of points for charts
 	points    = int(keep / interval)
-	staleness = 4 * interval // a pod's figures that are older are not shown as "now"
+	staleness = time.Minute // a pod's figures that are older are not shown as "now"
 	deadline  = 10 * time.Second
+	wholeEach = 4 // samples: filesystems change slowly, and kubelets measure them once a minute
 )
 
-// Sample is what one pod of an app took at one time.
-type Sample struct {
-	Namespace, Pod string
-	App            string
-	Environment    agent.Environment
-	Usage          agent.Usage
-
-	// UID tells a pod from a later one of the same name; Spent is the CPU time
-	// that it has used in all, as of SpentAt. Zero when not known.
-	UID     string
-	Spent   time.Duration
-	SpentAt time.Time
-}
-
-// Source takes one sample of every pod of every app.
+// Source takes one sample of everything. Whole asks for filesystems too.
 type Source interface {
-	Sample(ctx context.Context) ([]Sample, error)
+	Sample(ctx context.Context, whole bool) (Figures, error)
 }
 
-// Config is what the sampler needs.
-type Config struct {
-	Source Source
-	Log    *slog.Logger
-	Now    func() time.Time // default time.Now
+// SamplerConfig is what the sampler needs.
+type SamplerConfig struct {
+	Source   Source
+	Log      *slog.Logger
+	Interval time.Duration                                            // between samples; default 15 s
+	Observe  func(ctx context.Context, at time.Time, figures Figures) // gets each sample; default nothing
+	Now      func() time.Time                                         // default time.Now
 }
 
 // Sampler keeps the recent use of every app. It is safe for concurrent use.
 type Sampler struct {
-	cfg Config
+	cfg SamplerConfig
 
 	mu   sync.Mutex // guards what follows
 	apps map[appKey]*ring
@@ -67,13 +54,19 @@ type appKey struct {
 
 type podKey struct{ namespace, pod string }
 
-// New checks the settings; Start begins sampling.
-func New(cfg Config) (*Sampler, error) {
+// NewSampler checks the settings; Start begins sampling.
+func NewSampler(cfg SamplerConfig) (*Sampler, error) {
 	if cfg.Source == nil || cfg.Log == nil {
 		return nil, errors.New("the sampler needs a source and a log")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = interval
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(context.Context, time.Time, Figures) {}
 	}
 	return &Sampler{cfg: cfg, apps: map[appKey]*ring{}, pods: map[podKey]Sample{}}, nil
 }
@@ -89,10 +82,10 @@ func (s *Sampler) Start(context.Context) error {
 	s.stop, s.done = cancel, make(chan struct{})
 	go func(done chan struct{}) {
 		defer close(done)
-		tick := time.NewTicker(interval)
+		tick := time.NewTicker(s.cfg.Interval)
 		defer tick.Stop()
-		for {
-			s.take(ctx)
+		for n := 0; ; n++ {
+			s.take(ctx, n%wholeEach == 0)
 			select {
 			case <-ctx.Done():
 				return
@@ -142,11 +135,21 @@ func (s *Sampler) Series(app string, env agent.Environment, since time.Duration)
 	return r.after(s.cfg.Now().Add(-since))
 }
 
-func (s *Sampler) take(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+func (s *Sampler) take(ctx context.Context, whole bool) {
+	asking, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	samples, err := s.cfg.Source.Sample(ctx)
+	figures, err := s.cfg.Source.Sample(asking, whole)
 	now := s.cfg.Now()
+	if s.note(ctx, err) {
+		s.mu.Lock()
+		s.add(now, figures.Pods)
+		s.mu.Unlock()
+		s.cfg.Observe(ctx, now, figures)
+	}
+}
+
+// note tells once that there are no samples, and whether there is one now.
+func (s *Sampler) note(ctx context.Context, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -154,20 +157,24 @@ func (s *Sampler) take(ctx context.Context) {
 			s.cfg.Log.WarnContext(ctx, "no samples: charts have a gap until the cluster answers", "error", err)
 		}
 		s.away = true
-		return
+		return false
 	}
 	s.away = false
-	s.add(now, samples)
+	return true
 }
 
 // add keeps the samples; mu is held.
 func (s *Sampler) add(now time.Time, samples []Sample) {
 	sums := map[appKey]agent.Point{}
 	pods := make(map[podKey]Sample, len(samples))
-	for _, sample := range samples {
+	for i, sample := range samples {
 		at := podKey{sample.Namespace, sample.Pod}
 		sample.Usage.CPU = rate(s.pods[at], sample)
+		samples[i].Usage.CPU = sample.Usage.CPU
 		pods[at] = sample
+		if sample.App == "" {
+			continue
+		}
 		key := appKey{sample.App, sample.Environment}
 		sum := sums[key]
 		sum.CPU += sample.Usage.CPU

@@ -30,7 +30,7 @@ func (s *source) set(err error, samples ...Sample) {
 	s.samples, s.err = samples, err
 }
 
-func (s *source) Sample(context.Context) ([]Sample, error) {
+func (s *source) Sample(context.Context, bool) (Figures, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := make([]Sample, len(s.samples))
@@ -38,7 +38,7 @@ func (s *source) Sample(context.Context) ([]Sample, error) {
 		sample.Usage.SampledAt = time.Now()
 		now[i] = sample
 	}
-	return now, s.err
+	return Figures{Pods: now}, s.err
 }
 
 func of(pod string, cpu float64, memory int64) Sample {
@@ -48,7 +48,7 @@ func of(pod string, cpu float64, memory int64) Sample {
 func TestA16SamplerSumsInstancesAndForgetsWhatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &source{samples: []Sample{of("a", 0.5, 100), of("b", 0.25, 50)}}
-		s, err := New(Config{Source: src, Log: slog.New(slog.DiscardHandler)})
+		s, err := NewSampler(SamplerConfig{Source: src, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -164,7 +164,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {
 		return err
 	}
-	p.sampler, err = aiops.New(aiops.Config{
+	p.sampler, err = aiops.NewSampler(aiops.SamplerConfig{
 		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Log: cfg.Log,
 	})
 	if err != nil {

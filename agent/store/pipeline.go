@@ -278,19 +278,3 @@ func (s *Store) Deliveries(ctx context.Context, pipeline string) ([]agent.Delive
 		return d, err
 	})
 }
-
-func collect[T any](rows *sql.Rows, what string, read func(scan func(...any) error) (T, error)) ([]T, error) {
-	defer func() { _ = rows.Close() }() // only read from
-	var all []T
-	for rows.Next() {
-		one, err := read(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", what, err)
-		}
-		all = append(all, one)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing %s: %w", what, err)
-	}
-	return all, nil
-}
