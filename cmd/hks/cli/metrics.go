@@ -18,16 +18,19 @@ type metricsOptions struct {
 	watch       bool
 	interval    time.Duration
 	since       time.Duration
+	node        string
+	service     string
 }
 
 func newMetricsCommand(s *session) *cobra.Command {
 	o := metricsOptions{session: s}
 	cmd := &cobra.Command{
 		Use:   "metrics [APP]",
-		Short: "Show what applications take of CPU and memory",
+		Short: "Show what applications, services and nodes take, and how they answer",
 		Example: `  hks metrics --watch
-  hks metrics web --since 6h
-  hks metrics web --json`,
+  hks metrics web --since 7d
+  hks metrics --service db --since 24h
+  hks metrics --node hks`,
 		Args:              takes("[APP]"),
 		ValidArgsFunction: s.completeApp(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,15 +43,33 @@ func newMetricsCommand(s *session) *cobra.Command {
 	environmentFlag(cmd, &o.environment)
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "show it again and again")
 	cmd.Flags().DurationVar(&o.interval, "interval", 2*time.Second, "how often, with --watch")
-	cmd.Flags().DurationVar(&o.since, "since", time.Hour, "how far back the chart of one application goes")
+	whileFlag(cmd, &o.since, "since", time.Hour, "how far back the lines go, such as 6h or 7d; up to 30d")
+	cmd.Flags().StringVar(&o.node, "node", "", "show this node instead of applications")
+	cmd.Flags().StringVar(&o.service, "service", "", "show this service instead of applications")
+	for flag, complete := range map[string]cobra.CompletionFunc{"node": s.completeNode, "service": s.completeService} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // the flag was added a line above
+		}
+	}
 	return cmd
 }
 
 func (o *metricsOptions) run(ctx context.Context) error {
-	if o.interval < 200*time.Millisecond || o.since <= 0 {
-		return usagef("use at least 200ms, and a while such as 1h", "--interval %s or --since %s is out of range", o.interval, o.since)
+	if o.interval < 200*time.Millisecond || o.since <= 0 || o.since > longestSince {
+		return usagef("use at least 200ms, and a while such as 1h, up to 30d", "--interval %s or --since %s is out of range", o.interval, o.since)
+	}
+	if o.app != "" && (o.node != "" || o.service != "") || o.node != "" && o.service != "" {
+		return usagef("name one thing", "an application, --node and --service can't be shown at once")
 	}
 	show := o.all
+	switch {
+	case o.node != "":
+		show = func(ctx context.Context, c *client.Client) error { return o.other(ctx, c, agent.SubjectNode, o.node) }
+	case o.service != "":
+		show = func(ctx context.Context, c *client.Client) error {
+			return o.other(ctx, c, agent.SubjectService, o.service)
+		}
+	}
 	if o.app != "" {
 		ref, err := parseRef(o.app, o.environment)
 		if err != nil {
@@ -87,7 +108,8 @@ type appUse struct {
 	Name        string            `json:"name"`
 	Environment agent.Environment `json:"environment"`
 	Usage       agent.Usage       `json:"usage"`
-	Points      []agent.Point     `json:"points,omitempty"`
+	Points      []agent.Point     `json:"points,omitempty"` // of the last day at most
+	Series      []agent.Series    `json:"series,omitempty"`
 }
 
 func (o *metricsOptions) all(ctx context.Context, c *client.Client) error {
@@ -126,21 +148,22 @@ func (o *metricsOptions) one(ctx context.Context, c *client.Client, ref appRef) 
 	if err != nil {
 		return err
 	}
-	points, err := c.Metrics(ctx, ref.name, ref.env, o.since)
+	series, err := c.Series(ctx, agent.SubjectApp, ref.name, ref.env, o.since)
 	if err != nil {
 		return err
 	}
 	if o.json {
-		return o.printAny(appUse{Name: app.Name, Environment: app.Environment, Usage: app.Usage, Points: points})
-	}
-	cpu, memory := make([]float64, len(points)), make([]float64, len(points))
-	for i, p := range points {
-		cpu[i], memory[i] = p.CPU, float64(p.Memory)
+		points, err := c.Metrics(ctx, ref.name, ref.env, min(o.since, longestPoints))
+		if err != nil {
+			return err
+		}
+		return o.printAny(appUse{Name: app.Name, Environment: app.Environment, Usage: app.Usage, Points: points, Series: series})
 	}
 	f := facts{}
 	f.add("App", o.screen.style.bold(ref.String())+"  "+o.screen.style.status(string(app.Status)))
-	f.add("CPU", fmt.Sprintf("%s  %s", cpuText(app.Usage), spark(cpu, 50)))
-	f.add("Memory", fmt.Sprintf("%s  %s", memoryText(app.Usage), spark(memory, 50)))
+	f.add("CPU", fmt.Sprintf("%s  %s", cpuText(app.Usage), sparkOf(totalOf(series, "cpu"))))
+	f.add("Memory", fmt.Sprintf("%s  %s", memoryText(app.Usage), sparkOf(totalOf(series, "memory"))))
+	addSeries(&f, series, "cpu", "memory")
 	f.add("Sampled", ago(o.now(), app.Usage.SampledAt))
 	if err := f.write(o.screen.out, o.screen.style); err != nil {
 		return err

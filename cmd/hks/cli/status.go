@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +17,7 @@ func newStatusCommand(s *session) *cobra.Command {
 	o := statusOptions{session: s}
 	return &cobra.Command{
 		Use:     "status",
-		Short:   "Show the appliance's parts and the workspace's quota",
+		Short:   "Show the appliance's parts, open incidents and the workspace's quota",
 		Example: "  hks status",
 		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
@@ -37,15 +39,24 @@ func (o *statusOptions) run(ctx context.Context) error {
 		default:
 			return err
 		}
+		incidents, incidentsErr := c.Incidents(ctx, mostIncidents, false)
+		incidents = slices.DeleteFunc(incidents, func(i agent.Incident) bool { return !i.Open() })
 		if o.json {
-			return o.screen.printJSON(struct {
+			answer := struct {
 				agent.System
 				Workspace *agent.Workspace `json:"workspace,omitempty"`
-			}{system, workspace})
+				Incidents *int             `json:"openIncidents,omitempty"` // absent when it is not known
+			}{system, workspace, nil}
+			if n := len(incidents); incidentsErr == nil {
+				answer.Incidents = &n
+			}
+			return o.screen.printJSON(answer)
 		}
 		if err := o.showParts(system.Parts); err != nil {
 			return err
 		}
+		o.screen.print("")
+		o.showIncidents(incidents, incidentsErr)
 		o.screen.print("")
 		if workspace == nil {
 			o.screen.print("Workspace: %v", err)
@@ -53,6 +64,26 @@ func (o *statusOptions) run(ctx context.Context) error {
 		}
 		return o.showWorkspace(*workspace)
 	})
+}
+
+// showIncidents says in one line whether anything is wrong.
+func (o *statusOptions) showIncidents(open []agent.Incident, err error) {
+	critical := 0
+	for _, i := range open {
+		if i.Severity == agent.SeverityCritical {
+			critical++
+		}
+	}
+	switch {
+	case err != nil:
+		o.screen.print("Incidents: %v", err)
+	case len(open) == 0:
+		o.screen.print("Incidents: none open")
+	case critical > 0:
+		o.screen.print("Incidents: %s, %d critical; see hks incidents", o.screen.style.red(fmt.Sprintf("%d open", len(open))), critical)
+	default:
+		o.screen.print("Incidents: %s; see hks incidents", o.screen.style.yellow(fmt.Sprintf("%d open", len(open))))
+	}
 }
 
 func (o *statusOptions) showParts(parts []agent.Part) error {

@@ -26,11 +26,11 @@ func (s style) cyan(t string) string   { return s.sgr("36", t) }
 // status colours one word that says how a thing is.
 func (s style) status(word string) string {
 	switch word {
-	case "running", "ready", "succeeded", "healthy", "info", "valid":
+	case "running", "ready", "succeeded", "healthy", "info", "valid", "resolved", "sent":
 		return s.green(word)
-	case "pending", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking":
+	case "pending", "acknowledged", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking":
 		return s.yellow(word)
-	case "error", "failed", "crashed", "unhealthy":
+	case "error", "failed", "crashed", "unhealthy", "critical", "open":
 		return s.red(word)
 	}
 	return s.dim(word)
