@@ -35,6 +35,7 @@ const (
 	CodeVariableMissing  Code = "VARIABLE_MISSING"       // the function requires a variable that is not set
 	CodeNoSpace          Code = "NO_SPACE"               // the disk is full
 	CodeInvalidSchedule  Code = "INVALID_SCHEDULE"       // a cron expression or time zone is malformed; Details names the field
+	CodeChannel          Code = "CHANNEL_REFUSED"        // a channel of reports does not take them; Message holds its words
 	CodeInternal         Code = "INTERNAL"               // a fault of ours; Message holds an id found in the log
 )
 

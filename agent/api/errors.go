@@ -40,6 +40,7 @@ var statuses = map[agent.Code]int{
 	agent.CodeVariableMissing:  http.StatusUnprocessableEntity,
 	agent.CodeNoSpace:          http.StatusInsufficientStorage,
 	agent.CodeInvalidSchedule:  http.StatusUnprocessableEntity,
+	agent.CodeChannel:          http.StatusBadGateway,
 	agent.CodeInternal:         http.StatusInternalServerError,
 }
 

@@ -45,6 +45,8 @@ func (s *Server) routes() []route {
 		s.planRoutes(),
 		s.domainRoutes(),
 		s.cronRoutes(),
+		s.incidentRoutes(),
+		s.channelRoutes(),
 		s.pipelineRoutes(),
 		s.functionRoutes(),
 		s.marketRoutes(), []route{

@@ -40,6 +40,10 @@ type Config struct {
 	CronJobs    CronJobs // nil: there are none, nor has CronRuns anything to do
 	CronRuns    CronRuns
 	JoinFiles   JoinFiles
+	Incidents   Incidents // nil: nobody watches, nor have Silences, Insight and Channels anything to do
+	Silences    Silences
+	Insight     Insight
+	Channels    Channels
 	Pipelines   Pipelines   // nil: there are none
 	Domains     Domains     // nil: there are none
 	Maintenance Maintenance // nil: there are no such pages
@@ -237,9 +241,13 @@ func (s *Server) Addr() net.Addr {
 	return s.address
 }
 
-// URL is the address to open in a browser, known after Start.
+// URL is the address to open in a browser; its port is known after Start.
 func (s *Server) URL() string {
-	host, port, err := net.SplitHostPort(s.Addr().String())
+	at := s.Addr()
+	if at == nil {
+		return "https://" + s.names.primary()
+	}
+	host, port, err := net.SplitHostPort(at.String())
 	if err != nil {
 		return "https://" + s.names.primary()
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Registry   Registry   `yaml:"registry"`
 	Build      Build      `yaml:"build"`
 	Deploy     Deploy     `yaml:"deploy"`
+	Assistant  Assistant  `yaml:"assistant"`
 	Log        Log        `yaml:"log"`
 }
 
@@ -90,6 +91,22 @@ type Deploy struct {
 	Deadline time.Duration `yaml:"deadline"` // how long a release may make no progress before it has failed
 }
 
+// Assistant watches how workloads fare.
+type Assistant struct {
+	Interval time.Duration `yaml:"interval"` // between samples
+	Series   Size          `yaml:"series"`   // of the kept figures on the disk; the oldest go first
+	Speed    float64       `yaml:"speed"`    // of its clock: more than 1 lets hours pass in minutes, for trying it out
+	Explain  Explain       `yaml:"explain"`
+}
+
+// Explain is a language model that puts evidence into plain words. Off, unless
+// an address is given.
+type Explain struct {
+	URL     string `yaml:"url"`     // of an API as OpenAI's, such as http://127.0.0.1:11434/v1
+	Model   string `yaml:"model"`   // as that API calls it
+	KeyFile string `yaml:"keyFile"` // holds its key; none for a local one
+}
+
 // Log is the agent's own log.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -122,6 +139,7 @@ func Default(root string) Config {
 		Registry:   Registry{Listen: ":5443", Budget: 20 << 30},
 		Build:      Build{CPUs: 1.5, Memory: 2 << 30, Parallelism: 2, Cache: 10 << 30, Network: "host"},
 		Deploy:     Deploy{Deadline: 2 * time.Minute},
+		Assistant:  Assistant{Interval: 15 * time.Second, Series: 200 << 20, Speed: 1},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -188,7 +206,24 @@ func (c *Config) validate() error {
 	if err := c.Gateway.validate(); err != nil {
 		return err
 	}
+	if err := c.Assistant.validate(); err != nil {
+		return err
+	}
 	return c.Build.validate()
+}
+
+func (a Assistant) validate() error {
+	switch {
+	case a.Interval < time.Second || a.Interval > time.Minute:
+		return fmt.Errorf("assistant.interval: %s is not between 1s and 1m", a.Interval)
+	case a.Speed < 1 || a.Speed > 1000:
+		return fmt.Errorf("assistant.speed: %v is not between 1 and 1000", a.Speed)
+	case a.Series <= 0:
+		return fmt.Errorf("assistant.series: %d bytes is no budget", a.Series)
+	case (a.Explain.URL == "") != (a.Explain.Model == ""):
+		return errors.New("assistant.explain: url and model belong together")
+	}
+	return nil
 }
 
 // Paths returns where things are on the machine.

@@ -27,6 +27,7 @@ func (p *parts) buildCron(cfg Config, cluster *kube.Client, hub *api.Hub, journa
 				cfg.Log.WarnContext(ctx, "a function could not be warmed for its slot", "function", function, "error", err)
 			}
 		},
+		Ended:   p.cronEnded,
 		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err

@@ -23,6 +23,7 @@ func (p *parts) buildMarket(cfg Config, cluster *kube.Client, hub *api.Hub, jour
 	p.market, err = market.New(market.Config{
 		Store: p.store, Cluster: cluster, Workspace: p.workspace, Helm: charts, Shell: p.shell, Apps: appEnv{p.apps}, Remote: s3.New(),
 		Backups: paths.State("backups"), Charts: paths.State("charts"),
+		Ended:   p.backupEnded,
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
 	return err

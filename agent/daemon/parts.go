@@ -56,6 +56,9 @@ type parts struct {
 	shell     *app.Shell
 	market    *market.Manager
 	sampler   *aiops.Sampler
+	series    *store.Series
+	assistant *aiops.Manager
+	reporter  *aiops.Reporter
 	names     *names
 	nodes     *node.Manager
 	plan      *plan.Manager
@@ -125,6 +128,9 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildDomains(cfg, gateway, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildAssistant(cfg, cluster, gateway, hub, journal); err != nil {
+		return nil, err
+	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
@@ -134,6 +140,7 @@ func assemble(cfg Config) (*parts, error) {
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
 		Maintenance: p.apps, Domains: p.domains,
 		CronJobs: p.cron, CronRuns: p.cron,
+		Incidents: p.assistant, Silences: p.assistant, Insight: p.assistant, Channels: p.reporter,
 		Market: p.market, Functions: p.functions,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
@@ -165,7 +172,8 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		return err
 	}
 	p.sampler, err = aiops.NewSampler(aiops.SamplerConfig{
-		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Log: cfg.Log,
+		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Interval: cfg.Settings.Assistant.Interval, Log: cfg.Log,
+		Observe: func(ctx context.Context, at time.Time, f aiops.Figures) { p.assistant.Observe(ctx, at, f) },
 	})
 	if err != nil {
 		return err
@@ -253,6 +261,9 @@ func (p *parts) components() []component {
 		}},
 		{"the workspace", p.workspace.Start, p.workspace.Stop},
 		{"host names", p.names.Start, p.names.Stop},
+		{"the series", p.series.Open, func(context.Context) error { return p.series.Close() }},
+		{"the reports", p.reporter.Start, p.reporter.Stop},
+		{"the assistant", p.assistant.Start, p.assistant.Stop},
 		{"the apps", p.apps.Start, p.apps.Stop},
 		{"the builds", p.builds.Start, p.builds.Stop},
 		{"the pipelines", p.pipelines.Start, p.pipelines.Stop},

@@ -13,6 +13,7 @@ func (p *parts) buildPipelines(cfg Config, hub *api.Hub, journal *api.Journal) (
 		Dial: func(url, token string) (pipeline.Host, error) {
 			return github.New(github.Config{URL: url, Token: token})
 		},
+		Ended:   p.runEnded,
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
 	return err

@@ -110,6 +110,9 @@ func (m *Manager) finish(ctx context.Context, job agent.ServiceJob, cause error)
 	}
 	m.tell(ctx, job.Service, level, message, job.By)
 	m.publish(ctx, job.Service)
+	if m.cfg.Ended != nil {
+		m.cfg.Ended(ctx, job)
+	}
 	return nil
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 
 	Publish  func(kind, subject string, object any)
 	Activity func(ctx context.Context, activity agent.Activity)
+	Ended    func(ctx context.Context, job agent.ServiceJob) // told of each job's end; may be nil
 
 	Now func() time.Time
 	Log *slog.Logger
