@@ -30,7 +30,7 @@ func releaseLabel(r agent.Release) string { return strconv.Itoa(r.Number) }
 // eachContainer calls fn for the containers of pods that rules judge.
 func (s *snapshot) eachContainer(fn func(p *corev1.Pod, c corev1.ContainerStatus)) {
 	for _, p := range s.pods {
-		subject := SubjectOf(p.Labels)
+		subject := subjectOf(p)
 		if subject.Kind == agent.SubjectFunction && subject.Name == "" || s.deploying(subject) || s.abandoned(p) {
 			continue
 		}
@@ -211,7 +211,7 @@ func (s *snapshot) holders() string {
 			continue
 		}
 		for _, c := range p.Spec.Containers {
-			sums[keyOf(SubjectOf(p.Labels))] += c.Resources.Requests.Cpu().MilliValue()
+			sums[keyOf(subjectOf(p))] += c.Resources.Requests.Cpu().MilliValue()
 		}
 	}
 	var names []string
