@@ -39,7 +39,7 @@ type Engine struct {
 // New returns an engine that knows nothing yet. Default has the parameters.
 func New(p Params) *Engine {
 	return &Engine{detectors: []detector{
-		newLeaks(p.Leak),
+		newLeaks(p.Leak), newOOMLoops(p.OOM), newVolumes(p.Volume), newLatencies(p.Latency), newErrorRates(p.Errors),
 	}}
 }
 

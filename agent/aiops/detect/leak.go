@@ -68,7 +68,6 @@ type leakState struct {
 	lineage
 	key      string
 	state    State
-	since    int64
 	agreed   [2]int // looks in a row that found it: at quick windows, at the others
 	found    leak
 	severity string
@@ -128,7 +127,7 @@ func (d *leaks) event(e Event) {
 		case EventOOMKilled, EventRestart:
 			for _, v := range l.lives {
 				if !v.ended && (e.Pod == "" || v.pod == e.Pod) && e.T > v.start+minute {
-					v.ended, v.killed = true, e.Event == EventOOMKilled
+					v.ended = true
 				}
 			}
 		}
@@ -295,7 +294,7 @@ func (d *leaks) single(v *life, w, t int64) (leak, bool) {
 		return leak{}, false
 	}
 	n := min(p.Buckets, int((t-from)/minute))
-	f := leak{life: v, window: w, pods: 1, from: v.base, limit: v.limit, begun: from}
+	f := leak{life: v, window: w, pods: 1, from: v.base, limit: v.limit}
 	if f.now = v.floor(t-(t-from)/12, t); f.now == 0 || !d.grown(&f, f.now-v.base) {
 		return leak{}, false
 	}
@@ -313,12 +312,13 @@ func (d *leaks) single(v *life, w, t int64) (leak, bool) {
 	if len(before) >= 20 && f.now < quantile(before, p.High) {
 		return leak{}, false
 	}
-	if n := len(before); w <= p.ShortSpan && n >= 20 && f.now < before[n-1]+p.Above*(f.now-v.base) {
+	if w <= p.ShortSpan && len(before) >= 20 && f.now < v.ceiling(v.start+p.Warmup, from)+p.Above*(f.now-v.base) {
 		return leak{}, false
 	}
 	if w <= p.ShortSpan && from-v.start-p.Warmup < p.LoadSpan/4 && f.left >= p.Soon {
 		return leak{}, false // it may be the first tooth of a saw
 	}
+	f.begun = max(v.start, t-int64(f.growth/f.slope))
 	return f, d.unexplained(&f, v, from, t) && (f.left > 0 && f.left < p.Soon/2 || !d.bent(v, t))
 }
 
@@ -349,25 +349,27 @@ func (d *leaks) stitched(l *leakState, w, t int64) (leak, bool) {
 	var runs []run
 	var latest *life
 	var growth, share, load float64
+	least := math.Inf(1)
 	used := 0
 	for _, v := range l.lives {
 		d.warm(v, t)
 		from, to := max(t-w, v.start+p.Warmup), min(t, v.last)
 		n := int((to - from) / step)
-		if n < 6 || v.base == 0 || to-from < 20*minute {
+		if n < 8 || v.base == 0 || to-from < 20*minute {
 			continue
 		}
 		r := v.envelope(d.run(used), to-int64(n)*step, to, n)
 		d.scratch[used] = r
-		if len(r.x) < 6 || len(r.x) < n*7/10 {
+		if len(r.x) < 8 || len(r.x) < n*7/10 {
 			continue
 		}
 		used++
 		runs = append(runs, r)
 		alone := d.calc.of(r)
-		if alone.n > 0 && (alone.tau < 0.4 || !d.straight(r, alone.slope)) {
+		if alone.tau < 0.4 || !d.straight(r, alone.slope) {
 			return leak{}, false // one pod that does not grow, or stops, speaks for the others
 		}
+		least = min(least, alone.slope)
 		growth += r.y[len(r.y)-1] - r.y[0]
 		third := (to - from) / 3
 		if before := v.load(from, from+third, d.buffer); before > 0 {
@@ -377,8 +379,8 @@ func (d *leaks) stitched(l *leakState, w, t int64) (leak, bool) {
 			latest = v
 		}
 	}
-	if used < 2 || latest.ended && t-latest.last > 60*minute {
-		return leak{}, false
+	if used < 2 || latest.ended && (t-latest.last > 60*minute || l.state == Firing) {
+		return leak{}, false // once it is known, only who lives can tell that it goes on
 	}
 	f := leak{life: latest, window: w, pods: used, from: latest.base, limit: latest.limit, begun: max(t-w, l.lives[0].start)}
 	f.now = latest.floor(latest.last-10*minute, latest.last+minute)
@@ -386,6 +388,9 @@ func (d *leaks) stitched(l *leakState, w, t int64) (leak, bool) {
 		return leak{}, false
 	}
 	f.trend = d.calc.of(runs...)
+	if least < 0.3*f.slope {
+		return leak{}, false
+	}
 	if share > 0 {
 		f.load = load / share
 	}

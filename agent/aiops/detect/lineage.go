@@ -42,7 +42,6 @@ type life struct {
 	set      float64   // the newest working set, bytes
 	setBase  float64   // what it was at the first sample, bytes
 	ended    bool
-	killed   bool // for its memory
 }
 
 // living returns the life of a pod that has not ended.
@@ -135,6 +134,16 @@ func (v *life) floor(a, b int64) float64 {
 		return 0
 	}
 	return float64(least)
+}
+
+// ceiling returns the greatest of the minutes from a to before b; 0 of none.
+func (v *life) ceiling(a, b int64) float64 {
+	from, to := v.between(a, b)
+	var most float32
+	for _, r := range v.rss[from:to] {
+		most = max(most, r)
+	}
+	return float64(most)
 }
 
 // envelope appends to r the least value of each of n buckets between a and b;
