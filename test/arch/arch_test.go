@@ -21,6 +21,7 @@ var floors = [][]string{
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
 		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
+		"agent/webhook", "agent/mail", "agent/chart",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
@@ -61,6 +62,9 @@ var only = map[string][]string{
 	"github.com/minio/minio-go":            {"agent/s3"},
 	"helm.sh/helm":                         {"agent/helm"},
 	"github.com/google/go-github":          {"agent/github"},
+	"github.com/slack-go/slack":            {"agent/slack"},
+	"github.com/wneessen/go-mail":          {"agent/mail"},
+	"github.com/go-analyze/charts":         {"agent/chart"},
 	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 
