@@ -171,7 +171,7 @@ func (m *Manager) judged(s *snapshot) []finding {
 		subject.Container = a.Container
 		f := finding{
 			detector: a.Detector, severity: a.Severity, subject: subject, workload: workload[1], since: m.realTime(a.Since),
-			ruledOut: a.RuledOut, confident: a.Confidence, limit: time.Duration(float64(a.TimeToLimit)/m.cfg.Speed) * time.Second, look: 24 * time.Hour,
+			ruledOut: a.RuledOut, confident: a.Confidence, limit: time.Duration(a.TimeToLimit) * time.Second, look: 24 * time.Hour,
 		}
 		for _, e := range a.Evidence {
 			f.evidence = append(f.evidence, agent.Fact(e))

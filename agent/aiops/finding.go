@@ -62,7 +62,7 @@ type snapshot struct {
 	events   map[string][]*corev1.Event // by pod
 	nodes    []*corev1.Node
 	apps     map[string]agent.App     // by key
-	releases map[string]agent.Release // the newest, of apps in error, by key
+	releases map[string]agent.Release // the newest, where it failed, by key
 	figures  Figures
 	open     map[string]bool // fingerprints of incidents that go on
 	scale    func(time.Duration) time.Duration

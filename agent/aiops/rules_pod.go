@@ -15,7 +15,7 @@ import (
 // Parameters of the rules about pods, with their reasons.
 const (
 	crashRestarts = 3                // fewer are a start that waits for something
-	crashWithin   = 10 * time.Minute // of the last end; as long without one and it runs
+	crashWithin   = 10 * time.Minute // it runs as long, and it has come to rest
 	oomClean      = time.Hour        // a leak fills up again; without a kill for so long it does not
 	imageHold     = 2 * time.Minute  // a registry may be away for a moment
 	pendingHold   = 3 * time.Minute  // room comes when another pod ends
@@ -87,7 +87,7 @@ func crashRule(s *snapshot) []finding {
 	var found []finding
 	s.eachContainer(func(p *corev1.Pod, c corev1.ContainerStatus) {
 		end := lastEnd(c)
-		if end == nil || end.Reason == "OOMKilled" || c.RestartCount < crashRestarts || s.now.Sub(end.FinishedAt.Time) > s.scale(crashWithin) && c.State.Running != nil {
+		if end == nil || end.Reason == "OOMKilled" || c.RestartCount < crashRestarts || c.State.Running != nil && s.now.Sub(c.State.Running.StartedAt.Time) > s.scale(crashWithin) {
 			return
 		}
 		subject := about(p, c.Name)

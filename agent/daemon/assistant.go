@@ -78,7 +78,7 @@ func newReporter(cfg Config, queue *store.Store, hub *api.Hub) (*aiops.Reporter,
 	if err != nil {
 		return nil, err
 	}
-	post, err := mail.New(mail.Config{Timeout: sendTimeout})
+	post, err := mail.New(mail.Config{})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ var floors = [][]string{
 	{"agent", "agent/client", "agent/aiops/detect", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
-		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/llm", "agent/s3", "agent/config", "agent/manifest",
+		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
+		"agent/webhook", "agent/mail", "agent/chart", "agent/llm",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
@@ -62,6 +63,9 @@ var only = map[string][]string{
 	"helm.sh/helm":                         {"agent/helm"},
 	"github.com/sashabaranov/go-openai":    {"agent/llm"},
 	"github.com/google/go-github":          {"agent/github"},
+	"github.com/slack-go/slack":            {"agent/slack"},
+	"github.com/wneessen/go-mail":          {"agent/mail"},
+	"github.com/go-analyze/charts":         {"agent/chart"},
 	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 
