@@ -120,6 +120,30 @@ declare namespace hks {
 	interface ImageUsage { usedBytes: number; budgetBytes: number; prunedAt?: string }
 	interface ImagePrune { dryRun: boolean; removed: Image[]; freedBytes: number; beforeBytes: number; afterBytes: number; budgetBytes: number }
 
+	type Severity = 'warning' | 'critical';
+	interface IncidentSubject { kind: string; name?: string; environment?: Environment; component?: string; pod?: string; container?: string; node?: string }
+	interface RemedyAction { kind: 'rollback' | 'restart' | 'memory'; app: string; environment: Environment; component?: string; release?: number; memory?: string }
+	interface Remedy { title: string; command?: string; kubectl?: string; action?: RemedyAction }
+	interface Incident {
+		id: number; fingerprint: string; detector: string; severity: Severity; status: 'pending' | 'firing' | 'resolved'; subject: IncidentSubject; title: string; summary: string;
+		evidence: { name: string; value: string; why?: string }[]; ruledOut?: string[]; change?: { release: number; before?: number; why: string; by: string; at: string }; remedies: Remedy[];
+		logs?: string[]; explanation?: string; confidence?: number; timeToLimit?: number; reopened?: number; cause?: number; quiet?: string; accepted?: boolean; ackedBy?: string; ackedAt?: string;
+		since: string; openedAt: string; updatedAt: string; resolvedAt?: string; timeline?: { at: string; text: string; by?: string }[];
+	}
+	interface Silence { id: number; subject?: string; detector?: string; fingerprint?: string; reason?: string; by: string; createdAt: string; until: string }
+	interface NewSilence { incident?: number; subject?: string; detector?: string; reason?: string; for: number }
+	interface Attention { severity: Severity; subject: string; text: string; fix?: string; incident?: number; since: string }
+	interface SeriesPoint { time: string; min: number; mean: number; max: number }
+	interface Series { name: string; unit: string; of?: string; step: number; limit?: number; points: SeriesPoint[] }
+	type ChannelKind = 'slack-bot' | 'slack-webhook' | 'webhook' | 'email';
+	interface Channel {
+		name: string; kind: ChannelKind; url?: string; token?: string; target?: string; api?: string; server?: string; username?: string; password?: string; from?: string; to?: string;
+		security?: string; failure?: string; waiting: number; lastSent?: string; createdAt?: string;
+	}
+	interface ReportDelivery {
+		id: number; channel: string; kind: string; incident?: number; text: string; state: 'waiting' | 'sent' | 'failed'; attempts: number; failure?: string; createdAt: string; nextAt?: string; sentAt?: string;
+	}
+
 	interface Event { id: number; time: string; kind: string; subject: string; object?: any }
 	interface Activity { time: string; level: 'info' | 'warning' | 'error'; subject: string; message: string; by?: string }
 }

@@ -57,7 +57,7 @@ type appliance struct {
 }
 
 func (a *appliance) start(listen string) error {
-	d, err := double.Start(context.Background(), double.Config{Listen: listen, Password: password, Speed: speed, Seed: listen == ""})
+	d, err := double.Start(context.Background(), double.Config{Listen: listen, Password: password, Speed: speed, Seed: listen == "", Trouble: true})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ func run() error {
 	flag.Float64Var(&cfg.Speed, "speed", 1, "how much faster than life things happen")
 	flag.BoolVar(&cfg.Seed, "seed", false, "begin with a few apps")
 	flag.BoolVar(&cfg.Builds, "builds", false, "begin with a few builds too: one succeeded, one failed, one goes on")
+	flag.BoolVar(&cfg.Trouble, "trouble", false, "begin with a few incidents and channels too: a leak and a crash loop go on, one is over, one channel fails")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -332,6 +332,35 @@ export const api = {
 	/** @param {number} id @returns {Promise<string>} */
 	cronOutput: (id) => request('GET', `/api/cron-runs/${id}/output`, undefined, { text: true }),
 
+	/** @param {boolean} pending @returns {Promise<hks.Incident[]>} */
+	incidents: (pending) => request('GET', `/api/incidents?limit=200&pending=${pending}`),
+	/** @param {number} id @returns {Promise<hks.Incident>} */
+	incident: (id) => request('GET', `/api/incidents/${id}`),
+	/** @param {number} id @param {'ack' | 'resolve' | 'accept'} verb @returns {Promise<hks.Incident>} */
+	changeIncident: (id, verb) => request('POST', `/api/incidents/${id}/${verb}`),
+	/** @returns {Promise<hks.Silence[]>} */
+	silences: () => request('GET', '/api/silences'),
+	/** @param {hks.NewSilence} silence @returns {Promise<hks.Silence>} */
+	silence: (silence) => request('POST', '/api/silences', silence),
+	/** @param {number} id @returns {Promise<void>} */
+	unsilence: (id) => request('DELETE', `/api/silences/${id}`),
+	/** @returns {Promise<hks.Attention[]>} */
+	attention: () => request('GET', '/api/attention'),
+	/** @param {hks.IncidentSubject} subject @param {string} since @returns {Promise<hks.Series[]>} */
+	series: ({ kind, name = '', environment }, since) => request('GET', `/api/series?${new URLSearchParams({ kind, name, ...(environment ? { environment } : {}), since })}`),
+	/** @returns {Promise<hks.Channel[]>} */
+	channels: () => request('GET', '/api/channels'),
+	/** @param {Partial<hks.Channel>} channel @returns {Promise<hks.Channel>} */
+	putChannel: (channel) => request('PUT', `/api/channels/${encodeURIComponent(channel.name || '')}`, channel),
+	/** @param {string} name @returns {Promise<void>} */
+	deleteChannel: (name) => request('DELETE', `/api/channels/${encodeURIComponent(name)}`),
+	/** @param {string} name @returns {Promise<void>} */
+	testChannel: (name) => request('POST', `/api/channels/${encodeURIComponent(name)}/test`, undefined, { deadline: patience }),
+	/** @returns {Promise<hks.ReportDelivery[]>} */
+	reports: () => request('GET', '/api/reports?limit=100'),
+	/** @param {string} channel @returns {Promise<{retried: number}>} */
+	retryReports: (channel) => request('POST', '/api/reports/retry', { channel }),
+
 	/** @returns {Promise<hks.PlanState>} */
 	plan: () => request('GET', '/api/plan'),
 	/** @param {string} plan @returns {Promise<hks.PlanState>} */

@@ -31,6 +31,13 @@ export function quantity(value, unit) {
 	return number(value);
 }
 
+/** A value of a chart in its unit. @param {number} value @param {string} unit */
+export function figure(value, unit) {
+	if (unit === 'bytes') return bytes(value);
+	if (unit === 'cores') return `${cores(value)} cores`;
+	return `${number(value)} ${unit}`;
+}
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export const count = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 

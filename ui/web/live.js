@@ -1,7 +1,7 @@
 // Keeps the store true: loads what the screens show, then follows the event
 // stream, which the browser resumes by itself after the last event it saw.
 import { api, ApiError } from './api.js';
-import { dropApp, get, putActivity, putApp, putApps, putBuild, putDomain, putRelease, set, toast } from './store.js';
+import { dropApp, get, putActivity, putApp, putApps, putBuild, putDomain, putIncident, putRelease, set, toast } from './store.js';
 
 /** @type {EventSource | null} */
 let source = null;
@@ -14,6 +14,9 @@ let retry;
 let sampling;
 let wait = 1_000;
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let attending;
+const attentionPause = 200;
 const samplingPeriod = 10_000; // use changes without an event
 const activityKept = 50;
 
@@ -26,6 +29,8 @@ export async function refresh() {
 		api.builds().then((builds) => set({ builds: builds || [] })),
 		api.domains().then((domains) => set({ domains: domains || [] })),
 		api.system().then((system) => set({ system })),
+		api.incidents(false).then((incidents) => set({ incidents: incidents || [] })).catch(unwatched),
+		loadAttention().catch(unwatched),
 	];
 	const failed = (await Promise.allSettled(parts)).find((result) => result.status === 'rejected');
 	const reason = failed?.reason;
@@ -37,6 +42,19 @@ export async function refresh() {
 function absent(error) {
 	if (!(error instanceof ApiError) || error.status !== 404) throw error;
 	set({ workspace: null });
+}
+
+/** An appliance may have no assistant. @param {unknown} error */
+function unwatched(error) {
+	if (!(error instanceof ApiError) || error.status !== 404) throw error;
+}
+
+const loadAttention = () => api.attention().then((attention) => set({ attention: attention || [] }));
+
+/** Several changes ask once. */
+function attend() {
+	clearTimeout(attending);
+	attending = setTimeout(() => void loadAttention().catch(() => {}), attentionPause); // the next change asks again
 }
 
 /** Follows the appliance until stop. */
@@ -56,6 +74,7 @@ export function stop() {
 	opened = false;
 	clearTimeout(late);
 	clearTimeout(retry);
+	clearTimeout(attending);
 	clearInterval(sampling);
 }
 
@@ -76,7 +95,7 @@ function connect() {
 		if (source?.readyState === EventSource.CLOSED) void reconnect();
 	};
 	source.addEventListener('reset', () => void refresh());
-	for (const kind of ['app', 'release', 'build', 'domain', 'workspace', 'system', 'activity']) {
+	for (const kind of ['app', 'release', 'build', 'domain', 'workspace', 'system', 'activity', 'incident', 'channel']) {
 		source.addEventListener(kind, (message) => apply(JSON.parse(message.data)));
 	}
 }
@@ -130,5 +149,13 @@ function apply(event) {
 			break;
 		case 'activity':
 			if (object) putActivity(object);
+			break;
+		case 'incident':
+			if (object) putIncident(object);
+			attend();
+			break;
+		case 'channel':
+			set({ reported: get().reported + 1 });
+			attend();
 	}
 }

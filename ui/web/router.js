@@ -32,5 +32,8 @@ export function safeReturn(path) {
 /** @param {{name: string, environment: string}} app */
 export const appLink = (app) => `/apps/${app.name}/${app.environment}`;
 
+/** @param {{id: number}} incident */
+export const incidentLink = (incident) => `/incidents/${incident.id}`;
+
 /** @param {hks.Build} build */
 export const buildLink = (build) => `/builds/${build.id}`;

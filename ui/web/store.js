@@ -15,6 +15,9 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
  *   activity: hks.Activity[] | null,
  *   builds: hks.Build[] | null,
  *   domains: hks.Domain[] | null,
+ *   incidents: hks.Incident[] | null,
+ *   attention: hks.Attention[] | null,
+ *   reported: number,
  *   releases: Record<string, hks.Release[]>,
  *   samples: Record<string, hks.Point[]>,
  *   problem: import('./api.js').ApiError | null,
@@ -28,7 +31,7 @@ import { useEffect, useReducer, useRef } from './vendor/hooks.js';
 /** @returns {State} */
 const empty = () => ({
 	info: null, identity: null, connection: 'connecting', workspace: null, apps: null, system: null, activity: null,
-	builds: null, domains: null, releases: {}, samples: {}, problem: null, toasts: [], dialog: null, path: location.pathname + location.search, now: Date.now(),
+	builds: null, domains: null, incidents: null, attention: null, reported: 0, releases: {}, samples: {}, problem: null, toasts: [], dialog: null, path: location.pathname + location.search, now: Date.now(),
 });
 
 /** @type {State} */
@@ -158,6 +161,16 @@ export function putDomain(host, domain) {
 	const others = state.domains.filter((other) => other.host !== host);
 	set({ domains: (domain ? [...others, domain] : others).sort((a, b) => a.host.localeCompare(b.host)) });
 }
+
+/** Those that go on come first, then the newest. @param {hks.Incident} incident */
+export function putIncident(incident) {
+	if (!state.incidents) return; // nobody looks at them yet
+	const others = state.incidents.filter((other) => other.id !== incident.id);
+	set({ incidents: [...others, incident].sort((a, b) => Number(goesOn(b)) - Number(goesOn(a)) || b.id - a.id) });
+}
+
+/** @param {hks.Incident} incident */
+export const goesOn = (incident) => incident.status !== 'resolved';
 
 /** @param {hks.Activity} activity */
 export function putActivity(activity) {

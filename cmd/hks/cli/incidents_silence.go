@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,8 +72,9 @@ func (o *incidentsSilenceOptions) run(ctx context.Context) error {
 // silenceText says what a silence is about.
 func silenceText(s agent.Silence) string {
 	switch {
-	case s.Fingerprint != "":
-		return s.Fingerprint
+	case s.Fingerprint != "": // app/web/production|workload|container|memory-leak
+		parts := strings.Split(s.Fingerprint, "|")
+		return parts[len(parts)-1] + " of " + parts[0]
 	case s.Subject != "" && s.Detector != "":
 		return s.Detector + " of " + s.Subject
 	case s.Subject != "":

@@ -52,10 +52,15 @@ func (o *metricsOptions) other(ctx context.Context, c *client.Client, kind, name
 // addSeries adds a line for each series over all instances, without those of
 // the names left out.
 func addSeries(f *facts, series []agent.Series, without ...string) {
+	capacity := totalOf(series, "capacity").Points
 	for _, one := range series {
-		if one.Of == "" && !slices.Contains(without, one.Name) {
-			f.add(seriesTitle(one.Name), sparkText(one))
+		if one.Of != "" || one.Name == "capacity" || slices.Contains(without, one.Name) {
+			continue
 		}
+		if one.Name == "used" && len(capacity) > 0 {
+			one.Limit = capacity[len(capacity)-1].Mean
+		}
+		f.add(seriesTitle(one.Name), sparkText(one))
 	}
 }
 
@@ -64,6 +69,10 @@ func seriesTitle(name string) string {
 	switch name {
 	case "cpu":
 		return "CPU"
+	case "rss":
+		return "RSS"
+	case "used":
+		return "Disk"
 	case "p95":
 		return "95 % within"
 	case "":

@@ -18,8 +18,11 @@ func (w *while) String() string {
 	if d >= 48*time.Hour && d%(24*time.Hour) == 0 {
 		return strconv.Itoa(int(d.Hours()/24)) + "d"
 	}
-	text := strings.TrimSuffix(d.String(), "0s")
-	if strings.HasSuffix(text, "h0m") {
+	text := d.String()
+	if d != 0 && d%time.Minute == 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d != 0 && d%time.Hour == 0 {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text

@@ -36,6 +36,7 @@ type Config struct {
 	Speed    float64 // how much faster than life things happen; default 1
 	Seed     bool    // begin with a few apps
 	Builds   bool    // begin with a few builds; needs Seed
+	Trouble  bool    // begin with a few incidents and channels; needs Seed
 	Log      *slog.Logger
 	UI       http.Handler // default: none
 }
@@ -143,12 +144,14 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	if err := d.cron.Start(ctx); err != nil {
 		return err
 	}
+	found := newIncidents(cfg.Seed && cfg.Trouble, hub.Publish)
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
 		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Functions: &functions{speed: cfg.Speed, byID: map[string]*oneFunction{}}, Pipelines: d.pipelines,
 		Plans: plans, CronJobs: d.cron, CronRuns: d.cron,
 		Nodes: &nodes{speed: cfg.Speed, invited: map[string]time.Time{}}, Joins: joins{}, JoinFiles: joins{},
+		Incidents: found, Silences: found, Insight: found, Channels: newChannels(cfg.Seed && cfg.Trouble, hub.Publish),
 		Domains: d.domains, Maintenance: apps{d.world},
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,

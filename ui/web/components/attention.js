@@ -1,6 +1,6 @@
 import { sentence } from '../format.js';
 import { html } from '../html.js';
-import { appLink, buildLink } from '../router.js';
+import { appLink, buildLink, incidentLink } from '../router.js';
 import { Fix } from './fix.js';
 import { Icon } from './icon.js';
 
@@ -13,7 +13,7 @@ import { Icon } from './icon.js';
  * @param {import('../store.js').State} state
  * @returns {Matter[]}
  */
-export function matters({ apps, builds, domains, workspace, system }) {
+export function matters({ apps, builds, domains, workspace, system, attention }) {
 	/** @type {Matter[]} */
 	const found = [];
 	for (const part of system?.parts || []) {
@@ -22,8 +22,17 @@ export function matters({ apps, builds, domains, workspace, system }) {
 	if (workspace?.status === 'failed') {
 		found.push({ key: 'workspace', tone: 'bad', title: `The workspace ${workspace.name} could not be made`, message: workspace.reason, fix: workspace.fix, link: '/setup' });
 	}
+	const explained = new Set();
+	for (const one of attention || []) {
+		if (one.subject.startsWith('domain ')) continue; // told below, with its app
+		if (one.incident) explained.add(one.subject);
+		found.push({
+			key: `attention/${one.subject}/${one.text}`, tone: one.severity === 'critical' ? 'bad' : 'warn', title: one.text, fix: one.fix,
+			link: one.incident ? incidentLink({ id: one.incident }) : one.subject.startsWith('channel ') ? '/notifications' : undefined, ...(!one.incident && { title: `The ${one.subject}: ${one.text}` }),
+		});
+	}
 	for (const app of Object.values(apps || {})) {
-		if (app.status !== 'error' && app.status !== 'pending') continue;
+		if (app.status !== 'error' && app.status !== 'pending' || explained.has(`app ${app.name}/${app.environment}`)) continue;
 		found.push({
 			key: `app/${app.name}/${app.environment}`, tone: app.status === 'error' ? 'bad' : 'warn', link: appLink(app),
 			title: `${app.name} in ${app.environment} ${app.status === 'pending' ? 'waits' : app.ready > 0 ? 'kept its old release: the new one failed' : 'does not run'}`, message: app.reason, fix: app.fix,

@@ -1,11 +1,13 @@
 import { useEffect, useRef, useState } from '../vendor/hooks.js';
-import { clock } from '../format.js';
+import { absolute, clock, figure } from '../format.js';
 import { html } from '../html.js';
 
 /**
+ * end: where it ends, in milliseconds; absent: now.
+ * @typedef {{time: string, value: number}} ChartPoint
  * @typedef {{
- *   title: string, points: hks.Point[], field: 'cpu' | 'memory', limit: number, seconds: number,
- *   format: (value: number) => string, marks: {at: number, label: string}[]
+ *   title: string, points: ChartPoint[], unit: string, limit: number, seconds: number, marks: {at: number, label: string}[],
+ *   end?: number, empty?: string
  * }} ChartProps
  */
 
@@ -23,7 +25,8 @@ const byteSteps = Array.from({ length: 24 }, (_, i) => 2 ** (16 + i));
  * @param {ChartProps} props
  */
 export function Chart(props) {
-	const { title, points, field, limit, seconds, format } = props;
+	const { title, points, unit, limit, seconds, empty = 'No samples yet. The first come some seconds after the start.' } = props;
+	const format = (/** @type {number} */ value) => figure(value, unit);
 	const box = useRef(/** @type {HTMLElement | null} */ (null));
 	const latest = useRef(props);
 	const plot = useRef(/** @type {any} */ (null));
@@ -53,34 +56,39 @@ export function Chart(props) {
 			plot.current?.destroy();
 		};
 	}, []);
-	useEffect(() => plot.current?.setData(series(latest.current)), [points, limit, seconds, props.marks]);
+	useEffect(() => plot.current?.setData(series(latest.current)), [points, limit, seconds, props.marks, props.end]);
 
 	const now = points.at(-1);
 	const at = hover !== null && points[hover] ? points[hover] : null;
-	const highest = points.reduce((most, point) => Math.max(most, point[field]), 0);
-	const words = now ? `${title}: now ${format(now[field])}, highest ${format(highest)}${limit ? `, limit ${format(limit)}` : ''}` : `${title}: no samples yet`;
+	const highest = points.reduce((most, point) => Math.max(most, point.value), 0);
+	const words = now ? `${title}: now ${format(now.value)}, highest ${format(highest)}${limit ? `, limit ${format(limit)}` : ''}` : `${title}: no samples yet`;
 	return html`<figure class="chart">
 		<figcaption>
 			<span class="chart-title">${title}</span>
-			<strong>${at ? format(at[field]) : now ? format(now[field]) : '–'}</strong>
-			<span class="muted">${at ? `at ${clock(at.time)}` : limit ? `limit ${format(limit)}` : 'no limit'}</span>
+			<strong>${at ? format(at.value) : now ? format(now.value) : '–'}</strong>
+			<span class="muted">${at ? `at ${seconds > 86_400 ? absolute(at.time) : clock(at.time)}` : limit ? `limit ${format(limit)}` : unit === 'bytes' || unit === 'cores' ? 'no limit' : `at most ${format(highest)}`}</span>
 		</figcaption>
 		<div class="plot" ref=${box} role="img" aria-label=${words}></div>
-		${points.length === 0 && html`<p class="chart-empty muted">No samples yet. The first come some seconds after the start.</p>`}
+		${points.length === 0 && html`<p class="chart-empty muted">${empty}</p>`}
 	</figure>`;
 }
 
 /** @param {ChartProps} props @returns {[number[], number[]]} */
-function series({ points, field }) {
-	return [points.map((point) => Date.parse(point.time) / 1000), points.map((point) => point[field])];
+function series({ points }) {
+	return [points.map((point) => Date.parse(point.time) / 1000), points.map((point) => point.value)];
 }
 
+/** The top of an axis on which nothing happens. @type {Record<string, number>} */
+const leasts = { cores: 0.05, bytes: 4 << 20, ms: 20, 'per minute': 5 };
+
 /** The limit is in sight when the use comes near it. @param {ChartProps} props @param {number} highest */
-function top({ limit, field }, highest) {
-	const least = field === 'cpu' ? 0.05 : 4 << 20;
+function top({ limit, unit }, highest) {
+	const least = leasts[unit] || 1;
 	const wanted = Math.max(highest * 1.2, least);
 	return limit && highest > limit * 0.15 ? Math.max(wanted, limit * 1.25) : wanted;
 }
+
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 
 /**
  * @param {number} width
@@ -91,17 +99,18 @@ function options(width, latest, onHover) {
 	const line = colour('--accent');
 	const grid = { stroke: colour('--line-soft'), width: 1 };
 	const axis = { stroke: colour('--muted'), grid, ticks: { show: false }, font: `11px ${getComputedStyle(document.body).fontFamily}` };
-	const { field, format } = latest.current;
+	const { unit } = latest.current;
+	const end = () => (latest.current.end || Date.now()) / 1000;
 	return {
 		width, height, legend: { show: false }, padding: [10, 18, 0, 0],
 		cursor: { y: false, points: { size: 7, fill: line, stroke: colour('--surface') }, drag: { setScale: false } },
 		scales: {
-			x: { range: () => [Date.now() / 1000 - latest.current.seconds, Date.now() / 1000] },
+			x: { range: () => [end() - latest.current.seconds, end()] },
 			y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, top(latest.current, high || 0)] },
 		},
 		axes: [
-			{ ...axis, size: 26, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, latest.current.seconds <= 300 ? 8 : 5)) },
-			{ ...axis, size: 58, space: 36, ...(field === 'memory' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (tick === 0 ? '0' : format(tick).replace(' cores', ''))) },
+			{ ...axis, size: 26, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (latest.current.seconds > 2 * 86_400 ? day.format(tick * 1000) : clock(tick * 1000).slice(0, latest.current.seconds <= 300 ? 8 : 5))) },
+			{ ...axis, size: 58, space: 36, ...(unit === 'bytes' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (tick === 0 ? '0' : figure(tick, unit).replace(/ (cores|per minute)$/, ''))) },
 		],
 		series: [{}, { stroke: line, width: 1.5, fill: colour('--accent-wash'), points: { show: false } }],
 		hooks: {

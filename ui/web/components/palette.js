@@ -31,6 +31,8 @@ function entries() {
 	list.push(
 		{ id: 'dashboard', group: 'Go to', label: 'Dashboard', icon: 'arrow', run: () => navigate('/') },
 		{ id: 'builds', group: 'Go to', label: 'Builds', icon: 'terminal', hint: 'of all apps', run: () => navigate('/builds') },
+		{ id: 'incidents', group: 'Go to', label: 'Incidents', icon: 'warning', hint: 'what went wrong', run: () => navigate('/incidents') },
+		{ id: 'notifications', group: 'Go to', label: 'Notifications', icon: 'external', hint: 'where reports go', run: () => navigate('/notifications') },
 		{ id: 'images', group: 'Go to', label: 'Images', icon: 'image', hint: 'load a tar file', run: () => navigate('/images') },
 		{ id: 'settings', group: 'Go to', label: 'Settings', icon: 'settings', hint: 'tokens, certificate, kubeconfig', run: () => navigate('/settings') },
 		{ id: 'logout', group: 'Do', label: 'Log out', icon: 'user', run: logOut },

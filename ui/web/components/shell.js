@@ -1,10 +1,12 @@
 import { html } from '../html.js';
-import { openDialog, useStore } from '../store.js';
+import { count } from '../format.js';
+import { goesOn, openDialog, useStore } from '../store.js';
 import { Icon } from './icon.js';
 import { Logo } from './logo.js';
 
 const links = [
 	{ path: '/', label: 'Dashboard', within: /^\/($|apps\/)/ },
+	{ path: '/incidents', label: 'Incidents', within: /^\/(incidents|notifications)/ },
 	{ path: '/pipelines', label: 'Pipelines', within: /^\/pipelines/ },
 	{ path: '/builds', label: 'Builds', within: /^\/builds/ },
 	{ path: '/services', label: 'Services', within: /^\/services/ },
@@ -26,7 +28,7 @@ export function Shell({ children }) {
 			<div class="top-inner">
 				<a class="brand" href="/" aria-label="hks, to the dashboard"><${Logo} /><span>hks</span></a>
 				<nav aria-label="Screens">
-					${links.map((link) => html`<a href=${link.path} aria-current=${link.within.test(path) ? 'page' : undefined}>${link.label}</a>`)}
+					${links.map((link) => html`<a href=${link.path} aria-current=${link.within.test(path) ? 'page' : undefined}>${link.label}${link.path === '/incidents' && html`<${Badge} />`}</a>`)}
 				</nav>
 				<div class="top-end">
 					<${Connection} />
@@ -38,6 +40,15 @@ export function Shell({ children }) {
 		</header>
 		<main id="main" tabindex="-1">${children}</main>
 		<${Footer} />`;
+}
+
+/** How many incidents go on. */
+function Badge() {
+	const incidents = useStore((state) => state.incidents);
+	const open = (incidents || []).filter(goesOn);
+	if (open.length === 0) return null;
+	const worst = open.some((incident) => incident.severity === 'critical') ? 'bad' : 'warn';
+	return html`<span class="badge ${worst}" aria-label=${`${count(open.length, 'incident')} open`} role="status">${open.length}</span>`;
 }
 
 const words = {

@@ -2,11 +2,11 @@ import { html } from '../html.js';
 
 /** What a status means for the eye. @type {Record<string, string>} */
 const tones = {
-	running: 'good', ready: 'good', succeeded: 'good', healthy: 'good', live: 'good', valid: 'good',
+	running: 'good', ready: 'good', succeeded: 'good', healthy: 'good', live: 'good', valid: 'good', resolved: 'good', sent: 'good',
 	deploying: 'busy', updating: 'busy', creating: 'busy', renaming: 'busy', stopping: 'busy', deleting: 'busy', pulling: 'busy', starting: 'busy', checking: 'busy', asking: 'busy',
 	provisioning: 'busy', installing: 'busy', draining: 'busy', removing: 'busy',
-	pending: 'warn', waiting: 'warn', maintenance: 'warn', reconnecting: 'warn', connecting: 'busy',
-	error: 'bad', failed: 'bad', crashed: 'bad', unhealthy: 'bad',
+	pending: 'warn', waiting: 'warn', warning: 'warn', acknowledged: 'warn', maintenance: 'warn', reconnecting: 'warn', connecting: 'busy',
+	error: 'bad', failed: 'bad', crashed: 'bad', unhealthy: 'bad', critical: 'bad', open: 'bad',
 };
 
 /** @param {{status: string, label?: string}} props */

@@ -1,28 +1,38 @@
 import { useEffect, useMemo, useState } from '../vendor/hooks.js';
 import { api } from '../api.js';
-import { bytes, cores } from '../format.js';
 import { html } from '../html.js';
 import { keyOf, useStore } from '../store.js';
 import { Chart } from './chart.js';
 
+/** The shortest is drawn from the samples themselves, the others from what is kept of them by minutes. */
 const ranges = [
 	{ label: '15 min', since: '15m', seconds: 900 },
 	{ label: '1 h', since: '1h', seconds: 3600 },
-	{ label: '6 h', since: '6h', seconds: 21_600 },
 	{ label: '24 h', since: '24h', seconds: 86_400 },
+	{ label: '7 d', since: '168h', seconds: 604_800 },
+	{ label: '30 d', since: '720h', seconds: 2_592_000 },
 ];
 const period = 10_000;
-const showCores = (/** @type {number} */ value) => `${cores(value)} cores`;
 
-/** CPU and memory of an app over time. @param {{app: hks.App}} props */
+/** One series over all instances. @param {hks.Series[]} all @param {string} name @returns {import('./chart.js').ChartPoint[]} */
+export const seriesPoints = (all, name) => (all.find((series) => series.name === name && !series.of)?.points || []).map(({ time, mean }) => ({ time, value: mean }));
+
+/** Where releases began to serve. @param {hks.Release[] | undefined} releases */
+export const releaseMarks = (releases) => (releases || []).filter((release) => release.status === 'succeeded')
+	.map((release) => ({ at: Date.parse(release.finishedAt || release.createdAt), label: `#${release.number}` }));
+
+/** What an app takes over time, and how it answers. @param {{app: hks.App}} props */
 export function UsageCharts({ app }) {
 	const [range, setRange] = useState(ranges[0]);
 	const [points, setPoints] = useState(/** @type {hks.Point[] | null} */ (null));
+	const [kept, setKept] = useState(/** @type {hks.Series[]} */ ([]));
 	const releases = useStore((state) => state.releases[keyOf(app)]);
 	useEffect(() => {
 		let gone = false;
 		const load = () => {
 			if (document.hidden) return;
+			api.series({ kind: 'app', name: app.name, environment: app.environment }, range.since).then((list) => !gone && setKept(list || []), () => {}); // what is drawn stays
+			if (range !== ranges[0]) return;
 			api.metrics(app.name, app.environment, range.since)
 				.then((list) => !gone && setPoints(list || []))
 				.catch(() => !gone && setPoints((known) => known || [])); // what is drawn stays
@@ -34,12 +44,13 @@ export function UsageCharts({ app }) {
 			clearInterval(timer);
 		};
 	}, [app.name, app.environment, range]);
-	const marks = useMemo(
-		() => (releases || []).filter((release) => release.status === 'succeeded')
-			.map((release) => ({ at: Date.parse(release.finishedAt || release.createdAt), label: `#${release.number}` })),
-		[releases],
-	);
-	const shared = { points: points || [], seconds: range.seconds, marks };
+	const marks = useMemo(() => releaseMarks(releases), [releases]);
+	const drawn = useMemo(() => {
+		const live = (/** @type {'cpu' | 'memory'} */ field) => (points || []).map((point) => ({ time: point.time, value: point[field] }));
+		const own = range === ranges[0];
+		return { cpu: own ? live('cpu') : seriesPoints(kept, 'cpu'), memory: own ? live('memory') : seriesPoints(kept, 'memory'), requests: seriesPoints(kept, 'requests'), errors: seriesPoints(kept, 'errors'), p95: seriesPoints(kept, 'p95') };
+	}, [points, kept, range]);
+	const shared = { seconds: range.seconds, marks, ...(range !== ranges[0] && { empty: 'Nothing is kept of this while.' }) };
 	return html`<section class="card" aria-labelledby="usage-title">
 		<header class="card-head">
 			<h2 id="usage-title">CPU and memory</h2>
@@ -49,8 +60,13 @@ export function UsageCharts({ app }) {
 			</div>
 		</header>
 		<div class="charts">
-			<${Chart} ...${shared} title="CPU" field="cpu" limit=${app.usage?.cpuLimit || 0} format=${showCores} />
-			<${Chart} ...${shared} title="Memory" field="memory" limit=${app.usage?.memoryLimit || 0} format=${bytes} />
+			<${Chart} ...${shared} title="CPU" points=${drawn.cpu} unit="cores" limit=${app.usage?.cpuLimit || 0} />
+			<${Chart} ...${shared} title="Memory" points=${drawn.memory} unit="bytes" limit=${app.usage?.memoryLimit || 0} />
 		</div>
+		${drawn.requests.length > 0 && html`<div class="charts three">
+			<${Chart} ...${shared} title="Requests" points=${drawn.requests} unit="per minute" limit=${0} />
+			<${Chart} ...${shared} title="Errors" points=${drawn.errors} unit="per minute" limit=${0} empty="No request failed." />
+			<${Chart} ...${shared} title="95 % answered within" points=${drawn.p95} unit="ms" limit=${0} />
+		</div>`}
 	</section>`;
 }

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useState } from '../vendor/hooks.js';
 import { actionsOf } from '../actions.js';
 import { api, ApiError } from '../api.js';
 import { ActionButton } from '../components/action-button.js';
+import { AppIncidents } from '../components/app-incidents.js';
 import { Builds } from '../components/builds.js';
 import { ComponentTable } from '../components/component-table.js';
 import { CopyButton } from '../components/copy-button.js';
@@ -77,6 +78,7 @@ export function AppView({ name, environment }) {
 		${app.reason && app.status !== 'running' && !moving && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
 		${moving && html`<${ReleaseProgress} key=${moving.number} release=${moving} />`}
 		${moving && app.reason && app.status !== 'running' && html`<${Problem} message=${app.reason} fix=${app.fix} tone=${app.status === 'error' ? 'bad' : 'warn'} />`}
+		<${AppIncidents} app=${app} />
 		${(app.release > 0 || app.ready > 0) && html`<${UsageCharts} app=${app} />`}
 		${app.components.length > 1 && html`<${ComponentTable} app=${app} />`}
 		<${Instances} app=${app} />

@@ -23,10 +23,11 @@ export function DashboardView() {
 	const builds = useStore((state) => state.builds);
 	const workspace = useStore((state) => state.workspace);
 	const system = useStore((state) => state.system);
+	const attention = useStore((state) => state.attention);
 	const activity = useStore((state) => state.activity);
 	const problem = useStore((state) => state.problem);
 	const list = useMemo(() => Object.values(apps || {}), [apps]);
-	const found = useMemo(() => matters(/** @type {any} */ ({ apps, builds, domains, workspace, system })), [apps, builds, domains, workspace, system]);
+	const found = useMemo(() => matters(/** @type {any} */ ({ apps, builds, domains, workspace, system, attention })), [apps, builds, domains, workspace, system, attention]);
 	const building = useMemo(() => (builds || []).filter((build) => !isOver(build.status)), [builds]);
 	const unhealthy = system?.parts.some((part) => !part.healthy);
 	useTitle(found.length > 0 ? `(${found.length}) Dashboard` : 'Dashboard');
