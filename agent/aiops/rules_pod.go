@@ -15,7 +15,7 @@ import (
 // Parameters of the rules about pods, with their reasons.
 const (
 	crashRestarts = 3                // fewer are a start that waits for something
-	crashWithin   = 10 * time.Minute // it runs as long, and it has come to rest
+	crashWithin   = 10 * time.Minute // running for so long, it has come to rest
 	oomClean      = time.Hour        // a leak fills up again; without a kill for so long it does not
 	imageHold     = 2 * time.Minute  // a registry may be away for a moment
 	pendingHold   = 3 * time.Minute  // room comes when another pod ends

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"hks.dev/hks/agent"
@@ -44,7 +45,13 @@ type SeriesConfig struct {
 type Series struct {
 	cfg SeriesConfig
 	db  *sql.DB
+
+	mu    sync.Mutex // guards names
+	names map[string]seriesName
 }
+
+// seriesName is how a series is known in the file.
+type seriesName struct{ id, seen int64 }
 
 // NewSeries checks the settings; Open opens the file.
 func NewSeries(cfg SeriesConfig) (*Series, error) {
@@ -60,20 +67,34 @@ func NewSeries(cfg SeriesConfig) (*Series, error) {
 	return &Series{cfg: cfg}, nil
 }
 
+// A row's key is its hour, tier and series in one number (see rowKey), so that
+// rows lie in the order of time: what is let go of touches few pages. The hour
+// that is not over is kept apart and moved as a whole, in order, when it is:
+// rows that grow where they lie would leave pages half empty. Seen is the last
+// hour that a series has.
 const seriesSchema = `
 CREATE TABLE IF NOT EXISTS series (
   id   INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE
+  name TEXT    NOT NULL UNIQUE,
+  seen INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS series_hour (
-  series INTEGER NOT NULL,
-  tier   INTEGER NOT NULL,
-  hour   INTEGER NOT NULL,
-  data   BLOB    NOT NULL,
-  PRIMARY KEY (series, tier, hour)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS series_hour_age ON series_hour (tier, hour);
+CREATE TABLE IF NOT EXISTS series_hour (key INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS series_now  (key INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 `
+
+const (
+	seriesBits = 23 // of a series' id in a key
+	hourShift  = seriesBits + 1
+)
+
+// rowKey is hour<<24 | tier<<23 | series, where the tier is 1 for minutes.
+func rowKey(tier Tier, hour, id int64) int64 {
+	key := hour<<hourShift | id
+	if tier == Minutes {
+		key |= 1 << seriesBits
+	}
+	return key
+}
 
 // Open opens the file. One that is damaged is put aside and begun anew.
 func (s *Series) Open(ctx context.Context) error {
@@ -131,64 +152,109 @@ func (s *Series) Close() error {
 // a series come in the order of time; a step that is there already is kept as
 // it is, so that writing twice changes nothing.
 func (s *Series) Put(ctx context.Context, tier Tier, at time.Time, points map[string]agent.SeriesPoint) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("writing series: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	name, err := tx.PrepareContext(ctx, `INSERT INTO series (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id`)
-	if err != nil {
-		return fmt.Errorf("writing series: %w", err)
+	step := int64(tier.Step / time.Second)
+	hour, slot := at.Unix()/3600, byte(at.Unix()%3600/step)
+	if err := s.know(ctx, tx, hour, points); err != nil {
+		s.names = nil
+		return err
 	}
-	defer func() { _ = name.Close() }()
-	read, err := tx.PrepareContext(ctx, `SELECT data FROM series_hour WHERE series = ? AND tier = ? AND hour = ?`)
+	if err := settle(ctx, tx, hour); err != nil {
+		return err
+	}
+	read, err := tx.PrepareContext(ctx, `SELECT data FROM series_now WHERE key = ?`)
 	if err != nil {
 		return fmt.Errorf("writing series: %w", err)
 	}
 	defer func() { _ = read.Close() }()
-	write, err := tx.PrepareContext(ctx, `INSERT INTO series_hour (series, tier, hour, data) VALUES (?, ?, ?, ?) ON CONFLICT (series, tier, hour) DO UPDATE SET data = excluded.data`)
+	write, err := tx.PrepareContext(ctx, `INSERT INTO series_now (key, data) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data`)
 	if err != nil {
 		return fmt.Errorf("writing series: %w", err)
 	}
 	defer func() { _ = write.Close() }()
-	step := int64(tier.Step / time.Second)
-	hour, slot := at.Unix()/3600, byte(at.Unix()%3600/step)
 	for key, p := range points {
-		var id int64
+		row := rowKey(tier, hour, s.names[key].id)
 		var data []byte
-		if err := name.QueryRowContext(ctx, key).Scan(&id); err != nil {
-			return fmt.Errorf("writing the series %s: %w", key, err)
-		}
-		if err := read.QueryRowContext(ctx, id, step, hour).Scan(&data); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err := read.QueryRowContext(ctx, row).Scan(&data); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("reading the series %s: %w", key, err)
 		}
 		grown, ok := packPoint(data, slot, p)
 		if !ok {
 			continue
 		}
-		if _, err := write.ExecContext(ctx, id, step, hour, grown); err != nil {
+		if _, err := write.ExecContext(ctx, row, grown); err != nil {
 			return fmt.Errorf("writing the series %s: %w", key, err)
 		}
 	}
 	if err := tx.Commit(); err != nil {
+		s.names = nil // what was learnt may not be in the file
 		return fmt.Errorf("writing series: %w", err)
+	}
+	return nil
+}
+
+// settle moves the hours that are over to the others.
+func settle(ctx context.Context, tx *sql.Tx, hour int64) error {
+	for _, statement := range []string{
+		`INSERT OR REPLACE INTO series_hour SELECT key, data FROM series_now WHERE key < ? ORDER BY key`,
+		`DELETE FROM series_now WHERE key < ?`,
+	} {
+		if _, err := tx.ExecContext(ctx, statement, hour<<hourShift); err != nil {
+			return fmt.Errorf("closing an hour of series: %w", err)
+		}
+	}
+	return nil
+}
+
+// know makes sure that each series has a row that says it was seen in the
+// hour. The caller holds mu.
+func (s *Series) know(ctx context.Context, tx *sql.Tx, hour int64, points map[string]agent.SeriesPoint) error {
+	if s.names == nil {
+		s.names = map[string]seriesName{}
+	}
+	for key := range points {
+		if known, ok := s.names[key]; ok && known.seen >= hour {
+			continue
+		}
+		named := seriesName{seen: hour}
+		err := tx.QueryRowContext(ctx, `INSERT INTO series (name, seen) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seen = max(seen, excluded.seen) RETURNING id`, key, hour).Scan(&named.id)
+		if err != nil {
+			return fmt.Errorf("writing the series %s: %w", key, err)
+		}
+		s.names[key] = named
 	}
 	return nil
 }
 
 // Range reads the points of a series from since on.
 func (s *Series) Range(ctx context.Context, tier Tier, name string, since time.Time) ([]agent.SeriesPoint, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT hour, data FROM series_hour WHERE series = (SELECT id FROM series WHERE name = ?) AND tier = ? AND hour >= ? ORDER BY hour`,
-		name, int64(tier.Step/time.Second), since.Unix()/3600)
+	var id, seen int64
+	err := s.db.QueryRowContext(ctx, `SELECT id, seen FROM series WHERE name = ?`, name).Scan(&id, &seen)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the series %s: %w", name, err)
 	}
-	defer func() { _ = rows.Close() }()
+	read, err := s.db.PrepareContext(ctx, `SELECT data FROM series_now WHERE key = ?1 UNION ALL SELECT data FROM series_hour WHERE key = ?1`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the series %s: %w", name, err)
+	}
+	defer func() { _ = read.Close() }()
 	var points []agent.SeriesPoint
-	for rows.Next() {
-		var hour int64
+	for hour := max(since.Unix(), s.cfg.Now().Add(-tier.Keep).Unix()) / 3600; hour <= seen; hour++ {
 		var data []byte
-		if err := rows.Scan(&hour, &data); err != nil {
+		err := read.QueryRowContext(ctx, rowKey(tier, hour, id)).Scan(&data)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
 			return nil, fmt.Errorf("reading the series %s: %w", name, err)
 		}
 		for _, p := range unpack(data, time.Unix(hour*3600, 0).UTC(), tier.Step) {
@@ -197,42 +263,36 @@ func (s *Series) Range(ctx context.Context, tier Tier, name string, since time.T
 			}
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading the series %s: %w", name, err)
-	}
 	return points, nil
 }
 
 // Names lists the series whose name begins with a prefix, and that have points
 // since then.
 func (s *Series) Names(ctx context.Context, prefix string, since time.Time) ([]string, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT name FROM series WHERE name >= ?1 AND name < ?1 || char(0x10ffff)
-		AND EXISTS (SELECT 1 FROM series_hour WHERE series = id AND hour >= ?2) ORDER BY name`, prefix, since.Unix()/3600)
+	rows, err := s.db.QueryContext(ctx, `SELECT name FROM series WHERE name >= ?1 AND name < ?1 || char(0x10ffff) AND seen >= ?2 ORDER BY name`, prefix, since.Unix()/3600)
 	if err != nil {
 		return nil, fmt.Errorf("listing series: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, fmt.Errorf("listing series: %w", err)
-		}
-		names = append(names, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing series: %w", err)
-	}
-	return names, nil
+	return collect(rows, "series", func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
 }
 
 // Sweep lets go of what is older than its tier keeps, and of the oldest hours
 // while there is more than the budget; what is freed goes back to the disk.
 func (s *Series) Sweep(ctx context.Context) error {
+	var oldest sql.NullInt64
+	if err := s.db.QueryRowContext(ctx, `SELECT min(key) FROM series_hour`).Scan(&oldest); err != nil {
+		return fmt.Errorf("looking for old points: %w", err)
+	}
 	now := s.cfg.Now()
-	for _, tier := range []Tier{Minutes, FiveMinutes} {
-		if _, err := s.db.ExecContext(ctx, `DELETE FROM series_hour WHERE tier = ? AND hour < ?`, int64(tier.Step/time.Second), now.Add(-tier.Keep).Unix()/3600); err != nil {
-			return fmt.Errorf("letting go of old points: %w", err)
+	if oldest.Valid {
+		for hour := oldest.Int64 >> hourShift; hour < now.Add(-Minutes.Keep).Unix()/3600; hour++ {
+			first := rowKey(Minutes, hour, 0)
+			if hour < now.Add(-FiveMinutes.Keep).Unix()/3600 {
+				first = rowKey(FiveMinutes, hour, 0)
+			}
+			if _, err := s.db.ExecContext(ctx, `DELETE FROM series_hour WHERE key >= ? AND key < ?`, first, (hour+1)<<hourShift); err != nil {
+				return fmt.Errorf("letting go of old points: %w", err)
+			}
 		}
 	}
 	for {
@@ -243,7 +303,7 @@ func (s *Series) Sweep(ctx context.Context) error {
 		if size <= s.cfg.Budget {
 			break
 		}
-		result, err := s.db.ExecContext(ctx, `DELETE FROM series_hour WHERE hour < (SELECT min(hour) FROM series_hour) + 24`)
+		result, err := s.db.ExecContext(ctx, `DELETE FROM series_hour WHERE key < (SELECT min(key) FROM series_hour) + ?`, int64(24)<<hourShift)
 		if err != nil {
 			return fmt.Errorf("keeping series to their budget: %w", err)
 		}
@@ -251,7 +311,10 @@ func (s *Series) Sweep(ctx context.Context) error {
 			break
 		}
 	}
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM series_hour WHERE series = id)`); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names = nil
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM series WHERE seen < (SELECT coalesce(min(key), ?) FROM (SELECT min(key) AS key FROM series_hour UNION ALL SELECT min(key) FROM series_now)) >> ?`, int64(math.MaxInt64), hourShift); err != nil {
 		return fmt.Errorf("letting go of empty series: %w", err)
 	}
 	if _, err := s.db.ExecContext(ctx, `PRAGMA incremental_vacuum`); err != nil {

@@ -70,10 +70,13 @@ func TestA16SeriesComeBackAsTheyWere(t *testing.T) {
 		t.Errorf("series %v, %v", names, err)
 	}
 	now = now.Add(72 * time.Hour)
+	if err := s.Put(t.Context(), FiveMinutes, now, map[string]agent.SeriesPoint{"app/new/memory": {Mean: 1}}); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if names, err := s.Names(t.Context(), "app/", begin); err != nil || len(names) != 0 {
+	if names, err := s.Names(t.Context(), "app/", begin); err != nil || len(names) != 1 {
 		t.Errorf("minutes are kept after two days: %v, %v", names, err)
 	}
 }
