@@ -7,11 +7,12 @@ type Params struct {
 	Volume  VolumeParams
 	Latency LatencyParams
 	Errors  ErrorParams
+	Anomaly AnomalyParams
 }
 
 // Default returns the parameters that the benchmarks in test/bench hold to.
 func Default() Params {
 	return Params{
-		Leak: leakDefaults(), OOM: oomDefaults(), Volume: volumeDefaults(), Latency: latencyDefaults(), Errors: errorDefaults(),
+		Leak: leakDefaults(), OOM: oomDefaults(), Volume: volumeDefaults(), Latency: latencyDefaults(), Errors: errorDefaults(), Anomaly: anomalyDefaults(),
 	}
 }
