@@ -40,7 +40,7 @@ type Engine struct {
 func New(p Params) *Engine {
 	return &Engine{detectors: []detector{
 		newLeaks(p.Leak), newOOMLoops(p.OOM), newVolumes(p.Volume), newLatencies(p.Latency), newErrorRates(p.Errors),
-		newAnomalies(p.Anomaly),
+		newNovelties(p.Novelty), newAnomalies(p.Anomaly),
 	}}
 }
 
