@@ -5,6 +5,7 @@ import (
 
 	"hks.dev/hks/agent/aiops/detect"
 	"hks.dev/hks/test/bench/days"
+	"hks.dev/hks/test/bench/nab"
 )
 
 // TestA70LeaksOfGeneratedDays holds the detector to somewhat less than the
@@ -17,5 +18,22 @@ func TestA70LeaksOfGeneratedDays(t *testing.T) {
 	}
 	if w := score.WarnedShare(); w < 0.9 {
 		t.Errorf("%.3f of the slow leaks were warned of before the kill, want 0.90", w)
+	}
+}
+
+// TestPublicSeries holds the detector for plain series to its bar on the
+// public half of the server series: fixed parameters, both halves of them.
+func TestPublicSeries(t *testing.T) {
+	all, err := nab.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result nab.Result
+	for _, s := range all {
+		result = result.Add(s.Judge(s.Detect(detect.Default())))
+	}
+	t.Logf("%.1f, %d of %d windows found, %d false alarms", result.Score(), result.Found, result.Windows, result.False)
+	if result.Score() < 55 {
+		t.Errorf("the score is %.1f, want 55", result.Score())
 	}
 }

@@ -40,6 +40,7 @@ type Engine struct {
 func New(p Params) *Engine {
 	return &Engine{detectors: []detector{
 		newLeaks(p.Leak), newOOMLoops(p.OOM), newVolumes(p.Volume), newLatencies(p.Latency), newErrorRates(p.Errors),
+		newNovelties(p.Novelty), newAnomalies(p.Anomaly),
 	}}
 }
 
@@ -128,8 +129,9 @@ func (e *Engine) Forget(app string) {
 
 // Accept takes what fires under the fingerprint for normal ("not a leak"), as
 // of t (Unix seconds). The detector is silent about it until it goes on well
-// beyond what was accepted. The owner remembers it and says it again after a
-// restart, when the history is fed.
+// beyond what was accepted. No resolved alert follows: the owner ends what it
+// shows. It remembers the acceptance and says it again after a restart, once
+// the history is fed.
 func (e *Engine) Accept(fingerprint string, t int64) {
 	for _, d := range e.detectors {
 		d.accept(fingerprint, t)

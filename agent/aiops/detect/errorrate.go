@@ -24,84 +24,88 @@ func errorDefaults() ErrorParams {
 // errorRates finds routes that answer with errors of the server.
 type errorRates struct {
 	p ErrorParams
-	histories
-	states map[string]*errorState
+	routes[errorState]
 }
 
 type errorState struct {
+	minutes      []answers // of the window
+	hours        []answers // of the last day, without those in which it was wrong
 	state        State
 	severity     string
 	since        int64
 	bad, clean   int
-	errors, all  int
+	now          answers // of the window
 	share, usual float64
 	accepted     float64 // share; up to that is normal
 }
 
-func newErrorRates(p ErrorParams) *errorRates {
-	return &errorRates{p: p, histories: newHistories(ErrorRate, 1), states: map[string]*errorState{}}
+// answers are counts of some time.
+type answers struct {
+	t           int64 // Unix seconds of its begin
+	errors, all int
 }
 
-func (d *errorRates) forget(app string) {
-	for key, r := range d.routes {
-		if r.app == app {
-			delete(d.states, key)
-		}
-	}
-	d.histories.forget(app)
+func newErrorRates(p ErrorParams) *errorRates {
+	return &errorRates{p: p, routes: newRoutes[errorState](ErrorRate)}
 }
 
 // accept takes half as much again as the share is now for normal.
 func (d *errorRates) accept(key string, _ int64) {
-	if s := d.states[key]; s != nil {
-		s.accepted, s.state, s.bad = 1.5*s.share, "", 0
+	if r := d.all[key]; r != nil {
+		r.of.accepted, r.of.state, r.of.bad = 1.5*r.of.share, "", 0
 	}
 }
 
 func (d *errorRates) evaluate(t int64) []Alert {
 	var alerts []Alert
-	for _, key := range slices.Sorted(maps.Keys(d.routes)) {
-		r := d.routes[key]
-		s := d.states[key]
-		if s == nil {
-			s = &errorState{}
-			d.states[key] = s
-		}
-		for _, q := range r.due(t) {
-			r.keep(q, 1)
-			r.minutes[len(r.minutes)-1].bad = s.state != ""
-		}
-		if before, severity := s.state, s.severity; d.judge(s, r, t) && (s.state != before || s.severity == Critical && severity != Critical) {
-			alerts = append(alerts, d.alert(r, s, t))
+	for _, key := range slices.Sorted(maps.Keys(d.all)) {
+		r := d.all[key]
+		s := &r.of
+		r.due(t, func(q Requests) { d.keep(s, q) })
+		if before, severity := s.state, s.severity; d.judge(s, t) && (s.state != before || s.severity == Critical && severity != Critical) {
+			alerts = append(alerts, d.alert(r, t))
 		}
 		if t-r.last > 1440*minute && len(r.waiting) == 0 {
-			delete(d.routes, key)
-			delete(d.states, key)
+			delete(d.all, key)
 		}
 	}
 	return alerts
 }
 
+// keep adds a minute.
+func (d *errorRates) keep(s *errorState, q Requests) {
+	old := func(span int64) func(answers) bool { return func(a answers) bool { return q.T-a.t >= span } }
+	s.minutes = append(slices.DeleteFunc(s.minutes, old(d.p.Window)), answers{q.T, q.Errors, q.Count})
+	if s.state != "" {
+		return // the trouble itself is not the usual
+	}
+	hour := q.T - q.T%3600
+	if n := len(s.hours); n == 0 || s.hours[n-1].t != hour {
+		s.hours = append(slices.DeleteFunc(s.hours, old(1440*minute)), answers{t: hour})
+	}
+	last := &s.hours[len(s.hours)-1]
+	last.errors, last.all = last.errors+q.Errors, last.all+q.Count
+}
+
 // judge looks at the minutes before t; false where there is nothing to say.
-func (d *errorRates) judge(s *errorState, r *history, t int64) bool {
-	s.errors, s.all = 0, 0
-	dayErrors, dayAll := 0, 0
-	for _, m := range slices.Backward(r.minutes) {
-		switch age := t - m.t; {
-		case age <= d.p.Window:
-			s.errors, s.all = s.errors+int(m.errors), s.all+int(m.count)
-		case !m.bad && age > 60*minute && age <= 1440*minute: // the trouble itself is not the usual
-			dayErrors, dayAll = dayErrors+int(m.errors), dayAll+int(m.count)
+func (d *errorRates) judge(s *errorState, t int64) bool {
+	s.now = answers{t: t}
+	var day answers
+	for _, m := range s.minutes {
+		if t-m.t <= d.p.Window {
+			s.now.errors, s.now.all = s.now.errors+m.errors, s.now.all+m.all
 		}
 	}
-	share, usual := 0.0, 0.0
-	if s.all > 0 {
-		share = float64(s.errors) / float64(s.all)
+	for _, h := range s.hours {
+		if t-h.t > 60*minute {
+			day.errors, day.all = day.errors+h.errors, day.all+h.all
+		}
 	}
-	if dayAll >= 100 {
-		usual = float64(dayErrors) / float64(dayAll)
+	share, usual := s.now.share(), 0.0
+	if day.all >= 100 {
+		usual = day.share()
 	}
-	if s.errors < d.p.Least || share <= max(d.p.Share, d.p.Usual*usual, s.accepted) {
+	if s.now.errors < d.p.Least || share <= max(d.p.Share, d.p.Usual*usual, s.accepted) {
 		s.bad = 0
 		s.clean++
 		if s.state == Pending || s.state == Firing && s.clean >= d.p.Clean {
@@ -128,12 +132,13 @@ func (d *errorRates) judge(s *errorState, r *history, t int64) bool {
 	return true
 }
 
-func (d *errorRates) alert(r *history, s *errorState, t int64) Alert {
+func (d *errorRates) alert(r *route[errorState], t int64) Alert {
+	s := &r.of
 	a := Alert{
 		T: t, Fingerprint: r.key, Detector: ErrorRate, State: s.state, Severity: s.severity,
-		App: r.app, Pod: r.route, Since: s.since, Confidence: 0.95,
+		App: r.app, Pod: r.name, Since: s.since, Confidence: 0.95,
 		Evidence: []Fact{
-			{"errors", fmt.Sprintf("%d of %d requests in %s", s.errors, s.all, spanText(d.p.Window)), "answers of 500 and above: the app or its way to it failed"},
+			{"errors", fmt.Sprintf("%d of %d requests in %s", s.now.errors, s.now.all, spanText(d.p.Window)), "answers of 500 and above: the app or its way to it failed"},
 			{"share", fmt.Sprintf("%.1f %%", 100*s.share), fmt.Sprintf("usually it is %.1f %%", 100*s.usual)},
 		},
 		RuledOut: []string{"mistakes of visitors: answers of 400 to 499 do not count"},
@@ -142,4 +147,11 @@ func (d *errorRates) alert(r *history, s *errorState, t int64) Alert {
 		a.State, a.Severity = Resolved, Warning
 	}
 	return a
+}
+
+func (a answers) share() float64 {
+	if a.all == 0 {
+		return 0
+	}
+	return float64(a.errors) / float64(a.all)
 }

@@ -29,7 +29,9 @@ type LeakParams struct {
 	Above     float64 // share of the growth that it has to be above all of that history at short windows, which see one tooth of a saw only
 	Load      float64 // rise of the CPU, as a share, that explains growth for now
 	LoadSpan  int64   // seconds that the CPU is looked back at least: in an hour the wave of a day does not show
-	Soon      int64   // seconds to the limit below which load explains nothing any more
+	Part      float64 // the same as a share of the memory's own rise: memory that trebles is not explained by a fifth more load
+	Whatever  int64   // seconds to the limit below which load explains nothing any more
+	Soon      int64   // seconds to the limit that are critical
 	ShortSpan int64   // windows up to that many seconds are short
 	Short     float64 // time to the limit at most that many short windows: who looks back an hour can't see two days ahead
 	Long      float64 // the same for long windows
@@ -46,7 +48,7 @@ func leakDefaults() LeakParams {
 		Windows: []int64{60 * minute, 180 * minute, 360 * minute, 720 * minute}, Buckets: 60, Running: 3,
 		Z: 4, Tau: 0.7, Straight: 0.6, Bend: 0.6, Step: 0.5,
 		Growth: 0.25, NoLimit: 0.5, LeastMiB: 16, High: 0.95, Above: 0.05,
-		Load: 0.15, LoadSpan: 360 * minute, Soon: 30 * minute,
+		Load: 0.15, LoadSpan: 360 * minute, Part: 0.1, Whatever: 60 * minute, Soon: 30 * minute,
 		ShortSpan: 60 * minute, Short: 3, Long: 14, Furthest: 7 * 24 * 60 * minute,
 		Clean: 30 * minute, Beyond: 0.5,
 	}
@@ -394,7 +396,7 @@ func (d *leaks) stitched(l *leakState, w, t int64) (leak, bool) {
 	if share > 0 {
 		f.load = load / share
 	}
-	return f, d.steady(f.trend) && d.near(&f) && (f.load <= p.Load || f.left > 0 && f.left < p.Soon)
+	return f, d.steady(f.trend) && d.near(&f) && d.own(&f)
 }
 
 // run returns the i-th scratch run.
@@ -477,7 +479,13 @@ func (d *leaks) unexplained(f *leak, v *life, from, t int64) bool {
 			f.load = max(f.load, now/before-1)
 		}
 	}
-	return f.load <= d.p.Load || f.left > 0 && f.left < d.p.Soon
+	return d.own(f)
+}
+
+// own: what the CPU rose by does not explain the growth, or that does not
+// matter any more.
+func (d *leaks) own(f *leak) bool {
+	return f.load <= max(d.p.Load, d.p.Part*f.growth/f.from) || f.left > 0 && f.left < d.p.Whatever
 }
 
 func (d *leaks) severity(f leak) string {

@@ -7,11 +7,14 @@ type Params struct {
 	Volume  VolumeParams
 	Latency LatencyParams
 	Errors  ErrorParams
+	Novelty NoveltyParams
+	Anomaly AnomalyParams
 }
 
 // Default returns the parameters that the benchmarks in test/bench hold to.
 func Default() Params {
 	return Params{
 		Leak: leakDefaults(), OOM: oomDefaults(), Volume: volumeDefaults(), Latency: latencyDefaults(), Errors: errorDefaults(),
+		Novelty: noveltyDefaults(), Anomaly: anomalyDefaults(),
 	}
 }

@@ -16,6 +16,7 @@ import (
 const (
 	longestLine = 1 << 20 // bytes
 	longestGap  = 48 * 60 * minute
+	ending      = int64(5) // minutes after the last line, so that each is looked at
 )
 
 // Replay reads samples, events, points, requests, volumes and log lines as
@@ -54,7 +55,11 @@ func Replay(ctx context.Context, r io.Reader, w io.Writer, p Params) error {
 		entry.feed(e)
 	}
 	if n := len(entries); n > 0 {
-		return advance(entries[n-1].t + minute)
+		for i := range ending {
+			if err := advance(entries[n-1].t + (i+1)*minute); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type trend struct {
 
 // mostCorrelation bounds the lag-1 autocorrelation that is believed: a curved
 // leak leaves residuals that look correlated, and must not hide behind them.
-const mostCorrelation = 0.75
+const mostCorrelation = 0.65
 
 // trends computes trends; it keeps its buffer between calls.
 type trends struct {
