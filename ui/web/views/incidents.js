@@ -58,7 +58,7 @@ export function IncidentsView() {
 			${shown.length > 0 && html`<table class="plain" role="table" aria-label="Incidents">
 				<thead role="rowgroup"><tr role="row">${['Incident', 'State', 'Severity', 'About', 'Since', group === 'resolved' ? 'Over' : 'Told'].map((head) => html`<th role="columnheader" scope="col" key=${head}>${head}</th>`)}</tr></thead>
 				<tbody role="rowgroup">${shown.map((incident) => html`<tr role="row" key=${incident.fingerprint + incident.id}>
-					<td role="cell" class="cell-name cell-wide">${incident.id ? html`<a class="row-link" href=${incidentLink(incident)}>${incident.title}</a>` : html`<strong>${incident.title}</strong>`}<span class="reason" title=${incident.summary}>${incident.summary}</span></td>
+					<td role="cell" class="cell-name cell-wide">${incident.id ? html`<a class="row-link" href=${incidentLink(incident)}>${incident.title}</a>` : html`<strong>${incident.title}</strong>`}<span class="about">${incident.summary}</span></td>
 					<td role="cell" data-label="State"><${IncidentStatus} incident=${incident} /></td>
 					<td role="cell" data-label="Severity"><${Status} status=${incident.severity} /></td>
 					<td role="cell" data-label="About" class="breaks">${subjectName(incident.subject)}</td>
