@@ -97,7 +97,7 @@ func (m *Manager) feedHistory(ctx context.Context, now time.Time, s snapshot) er
 	}
 	limits := map[string]int64{}
 	for _, p := range s.pods {
-		key := m.subject(SubjectOf(p.Labels))
+		key := m.subject(subjectOf(p))
 		for _, c := range p.Spec.Containers {
 			limits[key+"|"+c.Name] = c.Resources.Limits.Memory().Value()
 		}
@@ -154,7 +154,7 @@ func (m *Manager) feedEvents(s *snapshot) {
 				continue
 			}
 			m.killed[id] = true
-			m.engine.Event(detect.Event{T: m.engineTime(end.FinishedAt.Time), Event: detect.EventOOMKilled, App: keyOf(SubjectOf(p.Labels)), Pod: p.Name, Container: c.Name})
+			m.engine.Event(detect.Event{T: m.engineTime(end.FinishedAt.Time), Event: detect.EventOOMKilled, App: keyOf(subjectOf(p)), Pod: p.Name, Container: c.Name})
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (m *Manager) judged(s *snapshot) []finding {
 		subject.Container = a.Container
 		f := finding{
 			detector: a.Detector, severity: a.Severity, subject: subject, workload: workload[1], since: m.realTime(a.Since),
-			ruledOut: a.RuledOut, confident: a.Confidence, limit: time.Duration(float64(a.TimeToLimit)/m.cfg.Speed) * time.Second, look: 24 * time.Hour,
+			ruledOut: a.RuledOut, confident: a.Confidence, limit: time.Duration(a.TimeToLimit) * time.Second, look: 24 * time.Hour,
 		}
 		for _, e := range a.Evidence {
 			f.evidence = append(f.evidence, agent.Fact(e))

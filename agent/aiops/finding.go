@@ -62,7 +62,7 @@ type snapshot struct {
 	events   map[string][]*corev1.Event // by pod
 	nodes    []*corev1.Node
 	apps     map[string]agent.App     // by key
-	releases map[string]agent.Release // the newest, of apps in error, by key
+	releases map[string]agent.Release // the newest, where it failed, by key
 	figures  Figures
 	open     map[string]bool // fingerprints of incidents that go on
 	scale    func(time.Duration) time.Duration
@@ -85,7 +85,7 @@ func (s *snapshot) deploying(subject agent.Subject) bool {
 
 // abandoned tells whether a pod is of a release that failed: told already.
 func (s *snapshot) abandoned(p *corev1.Pod) bool {
-	r, ok := s.releases[keyOf(SubjectOf(p.Labels))]
+	r, ok := s.releases[keyOf(subjectOf(p))]
 	return ok && p.Labels[agent.LabelRelease] == releaseLabel(r)
 }
 
@@ -100,9 +100,19 @@ func workloadOf(p *corev1.Pod) string {
 	return p.Name
 }
 
+// subjectOf tells what a pod belongs to. One that the owner made without hks is
+// named by its workload.
+func subjectOf(p *corev1.Pod) agent.Subject {
+	s := SubjectOf(p.Labels)
+	if s.Kind == agent.SubjectWorkspace {
+		s.Name = workloadOf(p)
+	}
+	return s
+}
+
 // about is the subject of a pod's container.
 func about(p *corev1.Pod, container string) agent.Subject {
-	s := SubjectOf(p.Labels)
+	s := subjectOf(p)
 	s.Pod, s.Container, s.Node = p.Name, container, p.Spec.NodeName
 	return s
 }

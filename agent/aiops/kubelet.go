@@ -113,7 +113,7 @@ func read(summary *stats.Summary, pods map[string]*corev1.Pod) []Sample {
 			continue
 		}
 		sample := Sample{
-			Namespace: pod.Namespace, Pod: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Subject: SubjectOf(pod.Labels),
+			Namespace: pod.Namespace, Pod: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Subject: subjectOf(pod),
 			App: pod.Labels[agent.LabelApp], Environment: agent.Environment(pod.Labels[agent.LabelEnvironment]),
 		}
 		usage := &sample.Usage
@@ -168,7 +168,7 @@ func readVolumes(summary *stats.Summary, pods map[string]*corev1.Pod) []VolumeFi
 		}
 		for _, v := range s.VolumeStats {
 			if v.PVCRef != nil && v.UsedBytes != nil && v.CapacityBytes != nil {
-				volumes = append(volumes, VolumeFigures{Claim: v.PVCRef.Name, Pod: pod.Name, Subject: SubjectOf(pod.Labels), Used: bounded(v.UsedBytes), Capacity: bounded(v.CapacityBytes)})
+				volumes = append(volumes, VolumeFigures{Claim: v.PVCRef.Name, Pod: pod.Name, Subject: subjectOf(pod), Used: bounded(v.UsedBytes), Capacity: bounded(v.CapacityBytes)})
 			}
 		}
 	}

@@ -223,7 +223,7 @@ func (m *Manager) rewatch(namespace string) error {
 }
 
 // lookAtApps reads what the app manager knows, and the newest release of each
-// app that is in error.
+// app when it failed.
 func (m *Manager) lookAtApps(ctx context.Context, s *snapshot) error {
 	apps, err := m.cfg.Apps.List(ctx)
 	if err != nil {
@@ -240,7 +240,7 @@ func (m *Manager) lookAtApps(ctx context.Context, s *snapshot) error {
 		if err != nil {
 			return err
 		}
-		if len(releases) > 0 {
+		if len(releases) > 0 && releases[0].Status == agent.ReleaseFailed {
 			s.releases[key] = releases[0]
 		}
 	}

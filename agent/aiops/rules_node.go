@@ -85,7 +85,7 @@ func diskRule(s *snapshot) []finding {
 func (s *snapshot) on(node string) string {
 	var names []string
 	for _, p := range s.pods {
-		if key := keyOf(SubjectOf(p.Labels)); p.Spec.NodeName == node && !slices.Contains(names, key) {
+		if key := keyOf(subjectOf(p)); p.Spec.NodeName == node && !slices.Contains(names, key) {
 			names = append(names, key)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // Parameters of the rules about pods, with their reasons.
 const (
 	crashRestarts = 3                // fewer are a start that waits for something
-	crashWithin   = 10 * time.Minute // of the last end; as long without one and it runs
+	crashWithin   = 10 * time.Minute // it runs as long, and it has come to rest
 	oomClean      = time.Hour        // a leak fills up again; without a kill for so long it does not
 	imageHold     = 2 * time.Minute  // a registry may be away for a moment
 	pendingHold   = 3 * time.Minute  // room comes when another pod ends
@@ -30,7 +30,7 @@ func releaseLabel(r agent.Release) string { return strconv.Itoa(r.Number) }
 // eachContainer calls fn for the containers of pods that rules judge.
 func (s *snapshot) eachContainer(fn func(p *corev1.Pod, c corev1.ContainerStatus)) {
 	for _, p := range s.pods {
-		subject := SubjectOf(p.Labels)
+		subject := subjectOf(p)
 		if subject.Kind == agent.SubjectFunction && subject.Name == "" || s.deploying(subject) || s.abandoned(p) {
 			continue
 		}
@@ -87,7 +87,7 @@ func crashRule(s *snapshot) []finding {
 	var found []finding
 	s.eachContainer(func(p *corev1.Pod, c corev1.ContainerStatus) {
 		end := lastEnd(c)
-		if end == nil || end.Reason == "OOMKilled" || c.RestartCount < crashRestarts || s.now.Sub(end.FinishedAt.Time) > s.scale(crashWithin) && c.State.Running != nil {
+		if end == nil || end.Reason == "OOMKilled" || c.RestartCount < crashRestarts || c.State.Running != nil && s.now.Sub(c.State.Running.StartedAt.Time) > s.scale(crashWithin) {
 			return
 		}
 		subject := about(p, c.Name)
@@ -211,7 +211,7 @@ func (s *snapshot) holders() string {
 			continue
 		}
 		for _, c := range p.Spec.Containers {
-			sums[keyOf(SubjectOf(p.Labels))] += c.Resources.Requests.Cpu().MilliValue()
+			sums[keyOf(subjectOf(p))] += c.Resources.Requests.Cpu().MilliValue()
 		}
 	}
 	var names []string

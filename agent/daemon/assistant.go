@@ -12,7 +12,9 @@ import (
 	"hks.dev/hks/agent/aiops/detect"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/chart"
+	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/llm"
 	"hks.dev/hks/agent/mail"
 	"hks.dev/hks/agent/slack"
 	"hks.dev/hks/agent/store"
@@ -37,7 +39,12 @@ func (p *parts) buildAssistant(cfg Config, cluster *kube.Client, gateway *gatewa
 	if p.reporter, err = newReporter(cfg, p.store, hub); err != nil {
 		return err
 	}
+	explainer, err := newExplainer(settings.Explain)
+	if err != nil {
+		return err
+	}
 	p.assistant, err = aiops.New(aiops.Config{
+		Explainer: explainer,
 		Cluster: cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
 		Recorder: recorder, Gateway: gateway, Params: detect.Default(), Speed: settings.Speed,
 		Link:     func(id int64) string { return incidentLink(p.api.URL(), id) },
@@ -53,6 +60,14 @@ func incidentLink(base string, id int64) string {
 	return base + "/incidents/" + strconv.FormatInt(id, 10)
 }
 
+// newExplainer makes what asks a language model; nil when none is configured.
+func newExplainer(settings config.Explain) (aiops.Explainer, error) {
+	if settings.URL == "" {
+		return nil, nil
+	}
+	return llm.New(llm.Config{URL: settings.URL, Model: settings.Model, KeyFile: settings.KeyFile, HTTP: &http.Client{Timeout: sendTimeout}})
+}
+
 func newReporter(cfg Config, queue *store.Store, hub *api.Hub) (*aiops.Reporter, error) {
 	client := &http.Client{Timeout: sendTimeout}
 	chat, err := slack.New(slack.Config{HTTP: client, Log: cfg.Log})
@@ -63,7 +78,7 @@ func newReporter(cfg Config, queue *store.Store, hub *api.Hub) (*aiops.Reporter,
 	if err != nil {
 		return nil, err
 	}
-	post, err := mail.New(mail.Config{Timeout: sendTimeout})
+	post, err := mail.New(mail.Config{})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ var floors = [][]string{
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
 		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
+		"agent/webhook", "agent/mail", "agent/chart", "agent/llm",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
@@ -60,7 +61,11 @@ var only = map[string][]string{
 	"github.com/moby/buildkit":             {"agent/buildkit"},
 	"github.com/minio/minio-go":            {"agent/s3"},
 	"helm.sh/helm":                         {"agent/helm"},
+	"github.com/sashabaranov/go-openai":    {"agent/llm"},
 	"github.com/google/go-github":          {"agent/github"},
+	"github.com/slack-go/slack":            {"agent/slack"},
+	"github.com/wneessen/go-mail":          {"agent/mail"},
+	"github.com/go-analyze/charts":         {"agent/chart"},
 	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 

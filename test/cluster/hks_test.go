@@ -167,7 +167,12 @@ func get(t *testing.T, client *http.Client, url string) (string, *http.Response)
 // kubectl runs the engine's own kubectl as the cluster's administrator.
 func kubectl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	return kubectlWith(t.Context(), args...)
+}
+
+// kubectlWith is kubectl for clean-ups, which have a context of their own.
+func kubectlWith(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/local/bin/k3s", append([]string{"kubectl", "--kubeconfig", "/etc/rancher/k3s/k3s.yaml"}, args...)...)
 	out, err := cmd.CombinedOutput()

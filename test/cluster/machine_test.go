@@ -47,7 +47,8 @@ func networkSettings() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("k3s:\n  extra:\n    node-ip: %s\n    tls-san: [%s]\n", bridgeAddress, host), nil
+	// Kubelets measure each second, for tests in which time runs faster.
+	return fmt.Sprintf("k3s:\n  extra:\n    node-ip: %s\n    tls-san: [%s]\n    kubelet-arg: [housekeeping-interval=1s]\n", bridgeAddress, host), nil
 }
 
 // machine is a second machine. Commands run on it one after the other, in one

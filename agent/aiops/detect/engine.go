@@ -37,8 +37,10 @@ type Engine struct {
 }
 
 // New returns an engine that knows nothing yet. Default has the parameters.
-func New(Params) *Engine {
-	return &Engine{}
+func New(p Params) *Engine {
+	return &Engine{detectors: []detector{
+		newLeaks(p.Leak), newOOMLoops(p.OOM), newVolumes(p.Volume), newLatencies(p.Latency), newErrorRates(p.Errors),
+	}}
 }
 
 // Sample takes one look at a container. Samples of a container come in the

@@ -59,7 +59,7 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 		newExecCommand(s), newPortForwardCommand(s))
 	add(groupMarket, newMarketCommand(s), newBindCommand(s), newUnbindCommand(s), newConnectCommand(s), newBackupCommand(s))
 	add(groupAppliance,
-		newStatusCommand(s), newAttentionCommand(s), newIncidentsCommand(s), newNotifyCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
+		newStatusCommand(s), newAttentionCommand(s), newIncidentsCommand(s), newNotifyCommand(s), newAIOpsCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
 	add(groupAccess,
 		newLoginCommand(s), newLogoutCommand(s), newWhoamiCommand(s), newTokenCommand(s), newSetupLinkCommand(s))
 	root.AddCommand(newSchemaCommand(s), newCompletionCommand(s))
