@@ -20,9 +20,12 @@ const mostPoints = 360;
 /** Of these the highest in a while says more than the mean. */
 const peaks = ['errors', 'p95'];
 
-/** One series over all instances, as many points of it as can be seen. @param {hks.Series[]} all @param {string} name @returns {import('./chart.js').ChartPoint[]} */
+/** One series over all instances; of volumes, which nothing adds up, the first. @param {hks.Series[]} all @param {string} name */
+export const seriesNamed = (all, name) => all.find((series) => series.name === name && (!series.of || name === 'used' || name === 'capacity'));
+
+/** Its points, as many of it as can be seen. @param {hks.Series[]} all @param {string} name @returns {import('./chart.js').ChartPoint[]} */
 export function seriesPoints(all, name) {
-	const points = all.find((series) => series.name === name && !series.of)?.points || [];
+	const points = seriesNamed(all, name)?.points || [];
 	const size = Math.ceil(points.length / mostPoints);
 	if (size <= 1) return points.map(({ time, mean }) => ({ time, value: mean }));
 	const drawn = [];
