@@ -10,6 +10,8 @@ import { incidentLink } from '../router.js';
 import { goesOn, toast, useStore } from '../store.js';
 import { useTitle } from '../title.js';
 
+const pendingPeriod = 15_000;
+
 /** @type {['open' | 'pending' | 'resolved', string, string][]} */
 const groups = [
 	['open', 'Open', 'Nothing is wrong. What is found to be wrong shows here, and is reported to the channels.'],
@@ -36,7 +38,11 @@ export function IncidentsView() {
 		if (!(cause instanceof ApiError)) throw cause;
 		setError(cause);
 	});
-	useEffect(() => void list(), [known]); // the event stream tells of each change
+	useEffect(() => {
+		void list(); // the event stream tells of each change, but not of what is not sure yet
+		const timer = setInterval(() => document.hidden || list(), pendingPeriod);
+		return () => clearInterval(timer);
+	}, [known]);
 	const inGroup = (/** @type {hks.Incident} */ incident, /** @type {string} */ name) => (name === 'pending' ? incident.status === 'pending' : name === 'open' ? goesOn(incident) && incident.status !== 'pending' : !goesOn(incident));
 	const shown = (all || []).filter((incident) => inGroup(incident, group));
 	const end = async (/** @type {hks.Silence} */ silence) => {
