@@ -35,7 +35,7 @@ export function quantity(value, unit) {
 export function figure(value, unit) {
 	if (unit === 'bytes') return bytes(value);
 	if (unit === 'cores') return `${cores(value)} cores`;
-	return `${number(value)} ${unit}`;
+	return unit === 'per minute' ? `${number(value)}/min` : `${number(value)} ${unit}`;
 }
 
 /** @param {number} count @param {string} one @param {string} [many] */

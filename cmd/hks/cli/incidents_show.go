@@ -74,14 +74,25 @@ func seriesOf(i agent.Incident) string {
 	return ""
 }
 
-// totalOf finds the series of a name over all instances.
+// totalOf finds the series of a name over all instances; of volumes, which
+// nothing adds up, the first.
 func totalOf(all []agent.Series, name string) agent.Series {
 	for _, series := range all {
-		if series.Name == name && series.Of == "" {
-			return series
+		if series.Name == name && (series.Of == "" || name == "used") {
+			return withCapacity(series, all)
 		}
 	}
 	return agent.Series{}
+}
+
+// withCapacity gives what is used of a disk its end as a limit.
+func withCapacity(series agent.Series, all []agent.Series) agent.Series {
+	for _, one := range all {
+		if series.Name == "used" && one.Name == "capacity" && one.Of == series.Of && len(one.Points) > 0 {
+			series.Limit = one.Points[len(one.Points)-1].Mean
+		}
+	}
+	return series
 }
 
 func (o *incidentsShowOptions) show(i agent.Incident, line agent.Series) error {

@@ -49,18 +49,18 @@ func (o *metricsOptions) other(ctx context.Context, c *client.Client, kind, name
 	return f.write(o.screen.out, o.screen.style)
 }
 
-// addSeries adds a line for each series over all instances, without those of
-// the names left out.
+// addSeries adds a line for each series over all instances and for each
+// volume, without those of the names left out.
 func addSeries(f *facts, series []agent.Series, without ...string) {
-	capacity := totalOf(series, "capacity").Points
 	for _, one := range series {
-		if one.Of != "" || one.Name == "capacity" || slices.Contains(without, one.Name) {
-			continue
+		volume := one.Name == "used" && one.Of != ""
+		switch {
+		case one.Name == "capacity" || slices.Contains(without, one.Name):
+		case volume:
+			f.add("Volume "+one.Of, sparkText(withCapacity(one, series)))
+		case one.Of == "":
+			f.add(seriesTitle(one.Name), sparkText(withCapacity(one, series)))
 		}
-		if one.Name == "used" && len(capacity) > 0 {
-			one.Limit = capacity[len(capacity)-1].Mean
-		}
-		f.add(seriesTitle(one.Name), sparkText(one))
 	}
 }
 

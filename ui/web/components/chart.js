@@ -110,7 +110,7 @@ function options(width, latest, onHover) {
 		},
 		axes: [
 			{ ...axis, size: 26, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (latest.current.seconds > 2 * 86_400 ? day.format(tick * 1000) : clock(tick * 1000).slice(0, latest.current.seconds <= 300 ? 8 : 5))) },
-			{ ...axis, size: 58, space: 36, ...(unit === 'bytes' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (tick === 0 ? '0' : figure(tick, unit).replace(/ (cores|per minute)$/, ''))) },
+			{ ...axis, size: 58, space: 36, ...(unit === 'bytes' ? { incrs: byteSteps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (tick === 0 ? '0' : figure(tick, unit).replace(/( cores|\/min)$/, ''))) },
 		],
 		series: [{}, { stroke: line, width: 1.5, fill: colour('--accent-wash'), points: { show: false } }],
 		hooks: {

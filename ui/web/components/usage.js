@@ -14,8 +14,28 @@ const ranges = [
 ];
 const period = 10_000;
 
-/** One series over all instances. @param {hks.Series[]} all @param {string} name @returns {import('./chart.js').ChartPoint[]} */
-export const seriesPoints = (all, name) => (all.find((series) => series.name === name && !series.of)?.points || []).map(({ time, mean }) => ({ time, value: mean }));
+/** More points than a chart has room for are a smear. */
+const mostPoints = 360;
+
+/** Of these the highest in a while says more than the mean. */
+const peaks = ['errors', 'p95'];
+
+/** One series over all instances; of volumes, which nothing adds up, the first. @param {hks.Series[]} all @param {string} name */
+export const seriesNamed = (all, name) => all.find((series) => series.name === name && (!series.of || name === 'used' || name === 'capacity'));
+
+/** Its points, as many of it as can be seen. @param {hks.Series[]} all @param {string} name @returns {import('./chart.js').ChartPoint[]} */
+export function seriesPoints(all, name) {
+	const points = seriesNamed(all, name)?.points || [];
+	const size = Math.ceil(points.length / mostPoints);
+	if (size <= 1) return points.map(({ time, mean }) => ({ time, value: mean }));
+	const drawn = [];
+	for (let i = 0; i < points.length; i += size) {
+		const some = points.slice(i, i + size);
+		const value = peaks.includes(name) ? Math.max(...some.map(({ mean }) => mean)) : some.reduce((sum, { mean }) => sum + mean, 0) / some.length;
+		drawn.push({ time: some[some.length - 1].time, value });
+	}
+	return drawn;
+}
 
 /** Where releases began to serve. @param {hks.Release[] | undefined} releases */
 export const releaseMarks = (releases) => (releases || []).filter((release) => release.status === 'succeeded')

@@ -10,7 +10,7 @@ import { Problem } from '../components/problem.js';
 import { RemedyDialog } from '../components/remedy-dialog.js';
 import { Status } from '../components/status.js';
 import { Time } from '../components/time.js';
-import { releaseMarks, seriesPoints } from '../components/usage.js';
+import { releaseMarks, seriesNamed, seriesPoints } from '../components/usage.js';
 import { absolute, count, duration, known } from '../format.js';
 import { html } from '../html.js';
 import { appLink } from '../router.js';
@@ -146,7 +146,7 @@ function Figures({ incident }) {
 		return [...(over ? [{ at: over, label: 'over' }] : []), { at: Date.parse(incident.openedAt), label: 'opened' }, ...notes, ...(change ? [change] : []), ...known].sort((a, b) => b.at - a.at);
 	}, [incident, releases]);
 	if (!plotted || !all) return null;
-	const series = all.find((one) => one.name === field && !one.of);
+	const series = seriesNamed(all, field);
 	const capacity = field === 'used' ? seriesPoints(all, 'capacity').at(-1)?.value : undefined;
 	const limit = series?.limit || capacity || (field === 'memory' && limitOfApp) || 0;
 	return html`<section class="card" aria-label="Figures"><div class="charts one">

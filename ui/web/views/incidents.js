@@ -10,12 +10,20 @@ import { incidentLink } from '../router.js';
 import { goesOn, toast, useStore } from '../store.js';
 import { useTitle } from '../title.js';
 
+const pendingPeriod = 15_000;
+
 /** @type {['open' | 'pending' | 'resolved', string, string][]} */
 const groups = [
 	['open', 'Open', 'Nothing is wrong. What is found to be wrong shows here, and is reported to the channels.'],
 	['pending', 'Not sure yet', 'Nothing looks as if it could become an incident.'],
 	['resolved', 'Over', 'There has been no incident yet.'],
 ];
+
+/** @param {hks.Silence} silence a fingerprint is app/web/production|workload|container|memory-leak */
+function silenceName({ fingerprint, detector, subject }) {
+	const parts = (fingerprint || '').split('|');
+	return fingerprint ? `${parts[parts.length - 1]} of ${parts[0]}` : [detector, subject].filter(Boolean).join(' of ');
+}
 
 /** What went wrong, what could, and what is over. */
 export function IncidentsView() {
@@ -30,7 +38,11 @@ export function IncidentsView() {
 		if (!(cause instanceof ApiError)) throw cause;
 		setError(cause);
 	});
-	useEffect(() => void list(), [known]); // the event stream tells of each change
+	useEffect(() => {
+		void list(); // the event stream tells of each change, but not of what is not sure yet
+		const timer = setInterval(() => document.hidden || list(), pendingPeriod);
+		return () => clearInterval(timer);
+	}, [known]);
 	const inGroup = (/** @type {hks.Incident} */ incident, /** @type {string} */ name) => (name === 'pending' ? incident.status === 'pending' : name === 'open' ? goesOn(incident) && incident.status !== 'pending' : !goesOn(incident));
 	const shown = (all || []).filter((incident) => inGroup(incident, group));
 	const end = async (/** @type {hks.Silence} */ silence) => {
@@ -56,12 +68,11 @@ export function IncidentsView() {
 			</header>
 			${all && shown.length === 0 && html`<p class="card-note muted">${groups.find(([name]) => name === group)?.[2]}</p>`}
 			${shown.length > 0 && html`<table class="plain" role="table" aria-label="Incidents">
-				<thead role="rowgroup"><tr role="row">${['Incident', 'State', 'Severity', 'About', 'Since', group === 'resolved' ? 'Over' : 'Told'].map((head) => html`<th role="columnheader" scope="col" key=${head}>${head}</th>`)}</tr></thead>
+				<thead role="rowgroup"><tr role="row">${['Incident', 'State', 'Severity', 'Since', group === 'resolved' ? 'Over' : 'Told'].map((head) => html`<th role="columnheader" scope="col" key=${head}>${head}</th>`)}</tr></thead>
 				<tbody role="rowgroup">${shown.map((incident) => html`<tr role="row" key=${incident.fingerprint + incident.id}>
-					<td role="cell" class="cell-name cell-wide">${incident.id ? html`<a class="row-link" href=${incidentLink(incident)}>${incident.title}</a>` : html`<strong>${incident.title}</strong>`}<span class="reason" title=${incident.summary}>${incident.summary}</span></td>
-					<td role="cell" data-label="State"><${IncidentStatus} incident=${incident} /></td>
+					<td role="cell" class="cell-name cell-wide">${incident.id ? html`<a class="row-link" href=${incidentLink(incident)}>${incident.title}</a>` : html`<strong>${incident.title}</strong>`}<span class="about">${subjectName(incident.subject)} · ${incident.summary}</span></td>
+					<td role="cell" data-label="State" class="cell-wide"><${IncidentStatus} incident=${incident} /></td>
 					<td role="cell" data-label="Severity"><${Status} status=${incident.severity} /></td>
-					<td role="cell" data-label="About" class="breaks">${subjectName(incident.subject)}</td>
 					<td role="cell" data-label="Since" class="number"><${Time} at=${incident.since} /></td>
 					<td role="cell" data-label=${group === 'resolved' ? 'Over' : 'Told'}>${group === 'resolved' ? html`<${Time} at=${incident.resolvedAt} never="–" />` : incident.quiet || (incident.status === 'pending' ? 'not yet' : 'yes')}</td>
 				</tr>`)}</tbody>
@@ -70,8 +81,8 @@ export function IncidentsView() {
 		${silences.length > 0 && html`<section class="card" aria-labelledby="silences-title">
 			<header class="card-head"><h2 id="silences-title">Silences</h2><span class="muted">no reports are sent of these</span></header>
 			<ul class="files">${silences.map((silence) => html`<li key=${silence.id}>
-				<div><strong>${silence.fingerprint || [silence.detector, silence.subject].filter(Boolean).join(' of ')}</strong><p class="muted">ends <${Time} at=${silence.until} />, by ${silence.by}${silence.reason ? `: ${silence.reason}` : ''}</p></div>
-				<button type="button" class="button small" aria-label=${`End the silence of ${silence.fingerprint || silence.subject || silence.detector}`} onClick=${() => end(silence)}>End it</button>
+				<div><strong>${silenceName(silence)}</strong><p class="muted">ends <${Time} at=${silence.until} />, by ${silence.by}${silence.reason ? `: ${silence.reason}` : ''}</p></div>
+				<button type="button" class="button small" aria-label=${`End the silence of ${silenceName(silence)}`} onClick=${() => end(silence)}>End it</button>
 			</li>`)}</ul>
 		</section>`}
 		${silencing && html`<${SilenceDialog} onDone=${list} onClose=${() => setSilencing(false)} />`}`;
