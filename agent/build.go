@@ -47,7 +47,7 @@ type BuildRequest struct {
 	Fresh    bool              `json:"fresh,omitempty"`    // without the build cache
 	Env      map[string]string `json:"env,omitzero"`       // of the release, as in Deploy
 	Patch    *EnvPatch         `json:"patch,omitempty"`    // of the release, as in Deploy
-	Replicas map[string]int    `json:"replicas,omitempty"` // of the release, as in Deploy
+	Replicas map[string]Scale  `json:"replicas,omitempty"` // of the release, as in Deploy
 }
 
 // BuildLine is one line of a build's log.

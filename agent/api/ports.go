@@ -90,7 +90,7 @@ type AppActions interface {
 	RestartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
 	StopApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
 	StartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
-	Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int, by string) (agent.App, error)
+	Scale(ctx context.Context, app string, env agent.Environment, component string, to agent.Scale, by string) (agent.App, error)
 }
 
 // AppLogs reads what instances print. The sequence ends with ctx.

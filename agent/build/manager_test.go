@@ -40,7 +40,7 @@ var shopFiles = []string{"hks.yaml", shop, "api/Dockerfile", "FROM scratch\n", "
 func TestABuildMakesOneReleaseOfDigests(t *testing.T) {
 	b := newBench(t)
 	b.builder.letGo()
-	accepted := b.submit("shop", agent.BuildRequest{Test: true, Fresh: true, Env: map[string]string{"KEY": "canary"}, Replicas: map[string]int{"web": 4}}, shopFiles...)
+	accepted := b.submit("shop", agent.BuildRequest{Test: true, Fresh: true, Env: map[string]string{"KEY": "canary"}, Replicas: map[string]agent.Scale{"web": agent.Fixed(4)}}, shopFiles...)
 	if accepted.ID != 1 || accepted.Status != agent.RunPending || accepted.By != "owner" {
 		t.Errorf("accepted %+v", accepted)
 	}
@@ -67,7 +67,7 @@ func TestABuildMakesOneReleaseOfDigests(t *testing.T) {
 			t.Errorf("component %d of the release: %+v", i, c)
 		}
 	}
-	if r.Replicas["api"] != 2 || r.Replicas["web"] != 4 || len(r.Replicas) != 2 {
+	if r.Replicas["api"] != agent.Fixed(2) || r.Replicas["web"] != agent.Fixed(4) || len(r.Replicas) != 2 {
 		t.Errorf("replicas %v", r.Replicas)
 	}
 

@@ -41,7 +41,7 @@ func ids(builds []agent.Build) []int64 {
 func TestABuildFromItsAcceptanceToItsEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hks.db")
 	s := openAt(t, path, nil)
-	request := agent.BuildRequest{Test: true, Env: map[string]string{"KEY": "canary-value"}, Replicas: map[string]int{"api": 2}}
+	request := agent.BuildRequest{Test: true, Env: map[string]string{"KEY": "canary-value"}, Replicas: map[string]agent.Scale{"api": agent.Fixed(2)}}
 	added := addBuild(t, s, "shop", agent.Production, request)
 	if added.ID != 1 || added.Status != agent.RunPending || added.CreatedAt.IsZero() {
 		t.Errorf("accepted %+v", added)
@@ -54,7 +54,7 @@ func TestABuildFromItsAcceptanceToItsEnd(t *testing.T) {
 		t.Errorf("the request is kept as %q", sealed)
 	}
 	got, err := s.BuildRequest(t.Context(), 1)
-	if err != nil || !got.Test || got.Env["KEY"] != "canary-value" || got.Replicas["api"] != 2 {
+	if err != nil || !got.Test || got.Env["KEY"] != "canary-value" || got.Replicas["api"] != agent.Fixed(2) {
 		t.Errorf("the request comes back as %+v, %v", got, err)
 	}
 
