@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/buildkit"
 )
 
 // Config is what the manager needs.
@@ -98,6 +99,9 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.mu.Unlock()
 	if err := os.MkdirAll(m.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder of builds: %w", err)
+	}
+	if err := buildkit.Sweep(); err != nil {
+		m.cfg.Log.Warn("what earlier builds left stays for now", "err", err)
 	}
 	unfinished, err := m.cfg.Store.UnfinishedBuilds(ctx)
 	if err != nil {
