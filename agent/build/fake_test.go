@@ -103,10 +103,24 @@ type bench struct {
 	builder  *fakeBuilder
 	deployer *fakeDeployer
 	dir      string
+	crashes  bool // a stop is as the agent's sudden end
 
 	mu    sync.Mutex // guards what was told
 	told  []agent.Activity
 	shown []agent.Build
+}
+
+// crashing is a store to which an agent that ended suddenly has said nothing.
+type crashing struct {
+	*store.Store
+	now *bool
+}
+
+func (c crashing) PauseBuild(ctx context.Context, id int64) error {
+	if *c.now {
+		return errors.New("the agent is gone")
+	}
+	return c.Store.PauseBuild(ctx, id)
 }
 
 func newBench(t *testing.T) *bench {
@@ -136,7 +150,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) start() {
 	b.t.Helper()
 	m, err := New(Config{
-		Store: b.store, Builder: b.builder, Deployer: b.deployer, Bases: fakeBases{"registry.hks.internal/hks/node:24"}, Dir: b.dir,
+		Store: crashing{b.store, &b.crashes}, Builder: b.builder, Deployer: b.deployer, Bases: fakeBases{"registry.hks.internal/hks/node:24"}, Dir: b.dir,
 		Publish: func(kind, subject string, object any) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -35,11 +35,12 @@ type Config struct {
 }
 
 const (
-	atATime    = 2                // builds; their steps share the builder's bounds
-	mostQueued = 20               // builds that wait
-	deadline   = 30 * time.Minute // of a build
-	keepPause  = 5 * time.Second  // between two tries to write the end of a build
-	keepLimit  = 30 * time.Second // for writing a build that was accepted
+	atATime      = 2                // builds; their steps share the builder's bounds
+	mostQueued   = 20               // builds that wait
+	mostAttempts = 3                // at a build that the agent's end cuts off each time
+	deadline     = 30 * time.Minute // of a build
+	keepPause    = 5 * time.Second  // between two tries to write the end of a build
+	keepLimit    = 30 * time.Second // for writing a build that was accepted
 )
 
 // Manager builds sources, those of an app in the order in which they came. A build that the
@@ -303,8 +304,8 @@ func (m *Manager) begin(b agent.Build) {
 func (m *Manager) run(ctx context.Context, b agent.Build) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	started, err := m.cfg.Store.StartBuild(ctx, b.ID)
-	if err != nil || !started {
+	attempt, err := m.cfg.Store.StartBuild(ctx, b.ID)
+	if err != nil || attempt == 0 {
 		if err != nil && ctx.Err() == nil {
 			m.cfg.Log.Error("a build can't be started", "build", b.ID, "err", err)
 		}
@@ -312,8 +313,14 @@ func (m *Manager) run(ctx context.Context, b agent.Build) {
 	}
 	b.Status, b.StartedAt = agent.RunRunning, m.cfg.Now()
 	m.publish(b)
-	release, err := m.build(ctx, &b)
 	after := context.WithoutCancel(ctx)
+	if attempt > mostAttempts {
+		m.finish(after, b, agent.RunFailed, 0, &agent.Failure{Code: agent.CodeBuildFailed,
+			Message: fmt.Sprintf("the agent ended %d times while the build was at work, so it is not begun again", mostAttempts),
+			Fix:     "see whether the machine runs out of memory or disk (hks status), then build again: hks deploy"})
+		return
+	}
+	release, err := m.build(ctx, &b)
 	switch {
 	case err == nil:
 		m.finish(after, b, agent.RunSucceeded, release.Number, nil) // kept with the release already
@@ -323,6 +330,9 @@ func (m *Manager) run(ctx context.Context, b agent.Build) {
 		m.finish(after, b, agent.RunFailed, 0, &agent.Failure{Code: agent.CodeBuildFailed,
 			Message: fmt.Sprintf("the build did not end within %s", deadline), Fix: "see its log for what takes so long: hks build logs " + strconv.FormatInt(b.ID, 10)})
 	case ctx.Err() != nil: // the agent stops
+		if err := m.cfg.Store.PauseBuild(after, b.ID); err != nil {
+			m.cfg.Log.Warn("a stop counts as a failed try of the build", "build", b.ID, "err", err)
+		}
 	default:
 		m.finish(after, b, agent.RunFailed, 0, m.failure(b, err))
 	}

@@ -329,6 +329,30 @@ func TestABuildGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+// A build that takes the agent down with it is begun three times; stops in
+// good order don't count.
+func TestABuildThatEndsTheAgentIsNotBegunForEver(t *testing.T) {
+	b := newBench(t)
+	b.submit("shop", agent.BuildRequest{}, page, "<h1>")
+	for _, crash := range []bool{false, true, false, true, false, true} {
+		<-b.builder.begun
+		b.crashes = crash
+		b.stop()
+		b.start()
+	}
+	build, _ := b.end(1)
+	if build.Status != agent.RunFailed || build.Failure == nil || build.Failure.Code != agent.CodeBuildFailed || build.Failure.Fix == "" ||
+		!strings.Contains(build.Failure.Message, "the agent ended 3 times while the build was at work") {
+		t.Errorf("%+v, %+v", build, build.Failure)
+	}
+	if jobs := b.builder.done(); len(jobs) != 6 {
+		t.Errorf("it was begun %d times", len(jobs))
+	}
+	if b.has(1, sourceFolder) {
+		t.Error("its source stays")
+	}
+}
+
 func TestStopEndsInTimeOrSaysSo(t *testing.T) {
 	b := newBench(t)
 	ended, cancel := context.WithCancel(t.Context())

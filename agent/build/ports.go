@@ -14,7 +14,8 @@ type Store interface {
 	BuildRequest(ctx context.Context, id int64) (agent.BuildRequest, error)
 	Builds(ctx context.Context, app string, env agent.Environment) ([]agent.Build, error)
 	UnfinishedBuilds(ctx context.Context) ([]agent.Build, error)
-	StartBuild(ctx context.Context, id int64) (started bool, err error)
+	StartBuild(ctx context.Context, id int64) (attempt int, err error)
+	PauseBuild(ctx context.Context, id int64) error
 	UpdateBuild(ctx context.Context, id int64, components []agent.BuildComponent) error
 	FinishBuild(ctx context.Context, id int64, status agent.RunStatus, release int, failure *agent.Failure) (finished bool, gone []int64, err error)
 }
