@@ -20,11 +20,13 @@ import (
 type Config struct {
 	Store    Store
 	Builder  Builder
+	Cache    Cache
 	Deployer Deployer
 	Bases    Bases
 
 	Dir    string // of sources and logs
 	CA     bool   // certificates are offered to steps
+	Budget int64  // bytes that the builder's cache may take, for words only
 	Limits Limits // of a source; default DefaultLimits
 
 	Publish  func(kind, subject string, object any)
@@ -64,8 +66,8 @@ var errCancelled = errors.New("cancelled")
 
 // New checks the settings; Start begins the work.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Store == nil || cfg.Builder == nil || cfg.Deployer == nil || cfg.Bases == nil || cfg.Dir == "" {
-		return nil, errors.New("build: Store, Builder, Deployer, Bases and Dir are needed")
+	if cfg.Store == nil || cfg.Builder == nil || cfg.Cache == nil || cfg.Deployer == nil || cfg.Bases == nil || cfg.Dir == "" {
+		return nil, errors.New("build: Store, Builder, Cache, Deployer, Bases and Dir are needed")
 	}
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits

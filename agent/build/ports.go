@@ -25,6 +25,12 @@ type Builder interface {
 	Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error)
 }
 
+// Cache is what the builder keeps for later builds.
+type Cache interface {
+	DiskUsage(ctx context.Context) (buildkit.Usage, error)
+	Prune(ctx context.Context, all bool) (freed int64, err error)
+}
+
 // Deployer releases what was built. With Deploy.Build set the build ends in the
 // same moment in which the release is accepted.
 type Deployer interface {

@@ -680,13 +680,19 @@ func (b *bench) testUsage(t *testing.T) {
 	if err != nil || before.Total == 0 || before.Reclaimable > before.Total {
 		t.Fatalf("usage = %+v, %v", before, err)
 	}
-	freed, err := b.client.Prune(t.Context(), 0)
+	if freed, err := b.client.Prune(t.Context(), false); err != nil || freed != 0 || before.Old != 0 {
+		t.Errorf("of what was made a moment ago %d bytes are old, %d were freed: %v", before.Old, freed, err)
+	}
+	freed, err := b.client.Prune(t.Context(), true)
 	if err != nil || freed == 0 {
 		t.Fatalf("freed %d, %v", freed, err)
 	}
 	after, err := b.client.DiskUsage(t.Context())
 	if err != nil || after.Total >= before.Total {
 		t.Errorf("usage after = %+v, %v; before %+v", after, err, before)
+	}
+	if rest := before.Reclaimable - freed; rest < -1<<20 || rest > 1<<20 {
+		t.Errorf("%d bytes were said to go, %d went", before.Reclaimable, freed)
 	}
 }
 
