@@ -87,7 +87,7 @@ func startWatch(ctx context.Context, set kubernetes.Interface, namespace string,
 			return
 		}
 		for _, f := range w.factories {
-			f.StartWithContext(ctx)
+			f.StartWithContext(kube.Patient(ctx))
 		}
 	})
 	return w, nil
