@@ -29,7 +29,7 @@ func (s *apiServer) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if request.URL.Query().Get("watch") != "" {
 		reader, writer := io.Pipe() // silent until the request ends
-		go func() { // ends with the request at the latest
+		go func() {                 // ends with the request at the latest
 			_, _ = io.WriteString(writer, `{"type":"BOOKMARK","object":{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"1","annotations":{"k8s.io/initial-events-end":"true"}}}}`)
 		}()
 		context.AfterFunc(request.Context(), func() { _ = writer.CloseWithError(request.Context().Err()) })
