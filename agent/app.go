@@ -66,9 +66,21 @@ type ComponentState struct {
 	Digest   string `json:"digest,omitempty"`
 	URL      string `json:"url,omitempty"`  // empty: not reached from outside
 	Port     int    `json:"port,omitempty"` // 0: nothing listens
-	Replicas int    `json:"replicas"`       // asked for; kept through releases and rollbacks
+	Replicas int    `json:"replicas"`       // asked for now; kept through releases and rollbacks
 	Ready    int    `json:"ready"`          // replicas that are ready now
 	Usage    Usage  `json:"usage"`
+
+	Autoscale *Autoscale `json:"autoscale,omitempty"` // nil: the number of replicas is fixed
+}
+
+// Autoscale is what was observed of a component whose number of instances
+// follows its load.
+type Autoscale struct {
+	Min    int    `json:"min"`              // instances, at least
+	Max    int    `json:"max"`              // instances, at most
+	CPU    int    `json:"cpu"`              // percent of the reserved CPU that instances are to take on average
+	Now    *int   `json:"now,omitempty"`    // percent that they took at the cluster's last look; nil: not measured yet
+	Reason string `json:"reason,omitempty"` // why it can't follow the load, in plain words
 }
 
 // Usage is what an app or an instance takes now.
@@ -129,7 +141,7 @@ type Deploy struct {
 	Change     []Component       `json:"change,omitempty"`     // what to set in a component; what is empty stays as it is, and the only one needs no name
 	Env        map[string]string `json:"env,omitzero"`         // nil keeps all, HiddenValue keeps one
 	Patch      *EnvPatch         `json:"patch,omitempty"`      // laid over the environment that there is when the release is accepted
-	Replicas   map[string]int    `json:"replicas,omitempty"`   // by component; missing: as it is, 1 for a new one
+	Replicas   map[string]Scale  `json:"replicas,omitempty"`   // by component; missing: as it is, 1 for a new one
 	Build      int64             `json:"-"`                    // the build that it comes of
 }
 

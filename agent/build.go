@@ -47,7 +47,7 @@ type BuildRequest struct {
 	Fresh    bool              `json:"fresh,omitempty"`    // without the build cache
 	Env      map[string]string `json:"env,omitzero"`       // of the release, as in Deploy
 	Patch    *EnvPatch         `json:"patch,omitempty"`    // of the release, as in Deploy
-	Replicas map[string]int    `json:"replicas,omitempty"` // of the release, as in Deploy
+	Replicas map[string]Scale  `json:"replicas,omitempty"` // of the release, as in Deploy
 }
 
 // BuildLine is one line of a build's log.
@@ -58,4 +58,19 @@ type BuildLine struct {
 	Step      string    `json:"step,omitempty"` // such as [2/3] RUN npm ci
 	Text      string    `json:"text,omitempty"`
 	Build     *Build    `json:"build,omitempty"` // on the last line
+}
+
+// BuildCache is what the builder keeps on the disk so that builds are quicker.
+// Numbers are bytes.
+type BuildCache struct {
+	UsedBytes     int64 `json:"usedBytes"`
+	OldBytes      int64 `json:"oldBytes"`      // not used in a week: what a prune frees
+	FreeableBytes int64 `json:"freeableBytes"` // not used by a build at work: what a prune of all frees
+	BudgetBytes   int64 `json:"budgetBytes"`   // the builder itself keeps to it
+}
+
+// BuildCachePrune is what came of cutting the cache back.
+type BuildCachePrune struct {
+	FreedBytes int64      `json:"freedBytes"`
+	Cache      BuildCache `json:"cache"` // afterwards
 }

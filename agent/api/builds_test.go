@@ -7,6 +7,7 @@ import (
 	"iter"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"testing"
 
 	"hks.dev/hks/agent"
@@ -38,6 +39,15 @@ func (f *fakeBuilds) Get(_ context.Context, id int64) (agent.Build, error) {
 
 func (f *fakeBuilds) Cancel(context.Context, int64, string) (agent.Build, error) {
 	return agent.Build{}, agent.Errorf(agent.CodeConflict, "", "build 7 has ended already")
+}
+
+func (f *fakeBuilds) Cache(context.Context) (agent.BuildCache, error) {
+	return agent.BuildCache{UsedBytes: 30, OldBytes: 10, FreeableBytes: 20, BudgetBytes: 40}, nil
+}
+
+func (f *fakeBuilds) PruneCache(_ context.Context, all bool, by string) (agent.BuildCachePrune, error) {
+	f.by = by
+	return agent.BuildCachePrune{FreedBytes: map[bool]int64{false: 10, true: 20}[all]}, nil
 }
 
 func (f *fakeBuilds) CancelAll(context.Context, string, agent.Environment, string) error { return nil }
@@ -91,4 +101,19 @@ func TestBuildRoutes(t *testing.T) {
 	a.refuse(http.StatusNotFound, agent.CodeNotFound, request{path: "/api/builds/8", local: true})
 	a.refuse(http.StatusBadRequest, agent.CodeInvalid, request{path: "/api/builds/latest", local: true})
 	a.refuse(http.StatusConflict, agent.CodeConflict, request{method: http.MethodPost, path: "/api/builds/7/cancel", local: true})
+}
+
+func TestBuildCacheOverTheAPI(t *testing.T) {
+	a := newAppliance(t)
+	cookie := a.setUp()
+	if w := a.want(http.StatusOK, request{path: "/api/builds/cache", cookie: cookie}); !strings.Contains(w.Body.String(), `"usedBytes":30,"oldBytes":10,"freeableBytes":20,"budgetBytes":40`) {
+		t.Errorf("the cache: %s", w.Body)
+	}
+	for query, freed := range map[string]string{"": `"freedBytes":10`, "?all=true": `"freedBytes":20`} {
+		if w := a.want(http.StatusOK, request{method: "DELETE", path: "/api/builds/cache" + query, cookie: cookie}); !strings.Contains(w.Body.String(), freed) {
+			t.Errorf("pruned with %q: %s", query, w.Body)
+		}
+	}
+	a.refuse(http.StatusBadRequest, agent.CodeInvalid, request{method: "DELETE", path: "/api/builds/cache?all=perhaps", cookie: cookie})
+	a.refuse(http.StatusUnauthorized, agent.CodeUnauthorized, request{method: "DELETE", path: "/api/builds/cache"})
 }

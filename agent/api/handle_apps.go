@@ -76,16 +76,16 @@ func (s *Server) postScale(c *gin.Context) error {
 		return err
 	}
 	var in struct {
-		Component string `json:"component"` // may be left out where there is one only
-		Replicas  *int   `json:"replicas"`
+		Component string       `json:"component"` // may be left out where there is one only
+		Replicas  *agent.Scale `json:"replicas"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
 	}
-	if in.Replicas == nil || *in.Replicas < 0 || *in.Replicas > maxReplicas {
+	if in.Replicas == nil || in.Replicas.Min < 0 || in.Replicas.Max > maxReplicas {
 		return &agent.Error{
 			Code: agent.CodeInvalid, Message: "the number of replicas is missing or out of range",
-			Fix: "give a number from 0, within the workspace's quota", Details: map[string]any{"field": "replicas"},
+			Fix: "give a number from 1, or {\"min\": 1, \"max\": 4, \"cpu\": 70}, within the workspace's quota", Details: map[string]any{"field": "replicas"},
 		}
 	}
 	app, err := s.cfg.Apps.Scale(c.Request.Context(), name, env, in.Component, *in.Replicas, identityOf(c).Name)

@@ -142,6 +142,27 @@ func (s *Server) postBuildCancel(c *gin.Context) error {
 	return answer(c, http.StatusOK, build)
 }
 
+func (s *Server) getBuildCache(c *gin.Context) error {
+	cache, err := s.cfg.Builds.Cache(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, cache)
+}
+
+// deleteBuildCache removes what is old, or with all everything.
+func (s *Server) deleteBuildCache(c *gin.Context) error {
+	all, err := queryBool(c, "all")
+	if err != nil {
+		return err
+	}
+	done, err := s.cfg.Builds.PruneCache(c.Request.Context(), all, identityOf(c).Name)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, done)
+}
+
 func buildID(c *gin.Context) (int64, error) {
 	id, err := strconv.ParseInt(c.Param("build"), 10, 64)
 	if err != nil || id < 1 {

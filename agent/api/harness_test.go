@@ -393,8 +393,8 @@ func (f *fakeApps) StartApp(_ context.Context, app string, _ agent.Environment, 
 	return someApp(), f.call("start", app, by)
 }
 
-func (f *fakeApps) Scale(_ context.Context, app string, _ agent.Environment, _ string, _ int, by string) (agent.App, error) {
-	return someApp(), f.call("scale", app, by)
+func (f *fakeApps) Scale(_ context.Context, app string, _ agent.Environment, _ string, to agent.Scale, by string) (agent.App, error) {
+	return someApp(), f.call("scale", app, to.String(), by)
 }
 
 func (f *fakeApps) Logs(_ context.Context, _ string, _ agent.Environment, q agent.LogQuery) iter.Seq2[agent.LogLine, error] {

@@ -90,7 +90,7 @@ type AppActions interface {
 	RestartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
 	StopApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
 	StartApp(ctx context.Context, app string, env agent.Environment, by string) (agent.App, error)
-	Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int, by string) (agent.App, error)
+	Scale(ctx context.Context, app string, env agent.Environment, component string, to agent.Scale, by string) (agent.App, error)
 }
 
 // AppLogs reads what instances print. The sequence ends with ctx.
@@ -118,6 +118,8 @@ type Builds interface {
 	Cancel(ctx context.Context, id int64, by string) (agent.Build, error)
 	CancelAll(ctx context.Context, app string, env agent.Environment, by string) error
 	Logs(ctx context.Context, id int64, follow bool) iter.Seq2[agent.BuildLine, error]
+	Cache(ctx context.Context) (agent.BuildCache, error)
+	PruneCache(ctx context.Context, all bool, by string) (agent.BuildCachePrune, error)
 }
 
 // Market is the marketplace: what can be installed, and what is.

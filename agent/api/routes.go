@@ -94,6 +94,8 @@ func (s *Server) routes() []route {
 
 			{http.MethodPost, app + "/builds", owner, upload, s.postBuild},
 			{http.MethodGet, "/api/builds", owner, plain, s.getBuilds},
+			{http.MethodGet, "/api/builds/cache", owner, slow, s.getBuildCache},
+			{http.MethodDelete, "/api/builds/cache", owner, slow, s.deleteBuildCache},
 			{http.MethodGet, "/api/builds/:build", owner, plain, s.getBuild},
 			{http.MethodGet, "/api/builds/:build/log", owner, stream, s.getBuildLog},
 			{http.MethodPost, "/api/builds/:build/cancel", owner, plain, s.postBuildCancel},

@@ -136,7 +136,7 @@ func TestPathsAndQueriesAreChecked(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
-	for _, body := range []string{`{}`, `{"replicas":-1}`, `{"replicas":100000}`, `{"replicas":1.5}`} {
+	for _, body := range []string{`{}`, `{"replicas":-1}`, `{"replicas":100000}`, `{"replicas":1.5}`, `{"replicas":null}`, `{"replicas":{"min":1}}`, `{"replicas":{"max":4,"memory":70}}`, `{"replicas":{"max":4000}}`} {
 		a.refuse(http.StatusBadRequest, agent.CodeInvalid, request{method: "POST", path: "/api/apps/web/staging/scale", cookie: cookie, body: body})
 	}
 	a.refuse(http.StatusBadRequest, agent.CodeInvalid, request{method: "POST", path: "/api/apps/web/staging/rollback", cookie: cookie, body: `{"release":-1}`})
@@ -159,7 +159,8 @@ func TestHandlersCallOneMethod(t *testing.T) {
 		{"POST", "/api/apps/web/staging/restart", "", 202, "restart web owner"},
 		{"POST", "/api/apps/web/staging/stop", "", 202, "stop web owner"},
 		{"POST", "/api/apps/web/staging/start", "", 202, "start web owner"},
-		{"POST", "/api/apps/web/staging/scale", `{"replicas":3}`, 202, "scale web owner"},
+		{"POST", "/api/apps/web/staging/scale", `{"replicas":3}`, 202, "scale web 3 instances owner"},
+		{"POST", "/api/apps/web/staging/scale", `{"component":"app","replicas":{"min":2,"max":4,"cpu":60}}`, 202, "scale web 2 to 4 instances at 60 % CPU owner"},
 	} {
 		a.want(tt.status, request{method: tt.method, path: tt.path, body: tt.body, cookie: cookie})
 		if got := a.apps.last(); got != tt.call {

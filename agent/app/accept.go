@@ -78,7 +78,7 @@ func (m *Manager) asked(ctx context.Context, app string, env agent.Environment, 
 }
 
 // request accepts a release, unless something refuses it.
-func (m *Manager) request(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]int) (agent.Release, error) {
+func (m *Manager) request(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]agent.Scale) (agent.Release, error) {
 	if err := m.check(ctx, k, state, r, replicas); err != nil {
 		return agent.Release{}, err
 	}
@@ -86,7 +86,7 @@ func (m *Manager) request(ctx context.Context, k key, state store.AppState, r st
 }
 
 // check holds a release against everything that can refuse it.
-func (m *Manager) check(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]int) error {
+func (m *Manager) check(ctx context.Context, k key, state store.AppState, r store.AppRelease, replicas map[string]agent.Scale) error {
 	if err := validate(k, r.Spec, m.cfg.Reserved); err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func rollbackable(k key, state store.AppState, number int, from store.AppRelease
 }
 
 // accept puts a release on disk and wakes the worker.
-func (m *Manager) accept(ctx context.Context, k key, r store.AppRelease, replicas map[string]int) (agent.Release, error) {
+func (m *Manager) accept(ctx context.Context, k key, r store.AppRelease, replicas map[string]agent.Scale) (agent.Release, error) {
 	r.App, r.Environment = k.app, k.env
 	accepted, cancelled, err := m.cfg.Store.AddRelease(ctx, r, replicas)
 	if err != nil {

@@ -24,9 +24,10 @@ func (m *Manager) RestartApp(ctx context.Context, app string, env agent.Environm
 	return m.changed(ctx, k, "restarted", by, m.cfg.Store.RestartApp(ctx, k.app, k.env))
 }
 
-// Scale changes the number of instances of a component, which needs no name
-// where it is the only one; it stays through later releases.
-func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int, by string) (agent.App, error) {
+// Scale changes how many instances of a component there are to be, a fixed
+// number or as its load needs; the only component needs no name. It stays
+// through later releases.
+func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, component string, to agent.Scale, by string) (agent.App, error) {
 	k, state, err := m.existing(ctx, app, env)
 	if err != nil {
 		return agent.App{}, err
@@ -43,18 +44,18 @@ func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, 
 		return agent.App{}, noComponent(k, spec, component)
 	}
 	scale := scaleOf(state, spec)
-	scale[component] = replicas
+	scale[component] = to
 	if err := validateReplicas(scale, ws.Plan); err != nil {
 		return agent.App{}, err
 	}
 	if err := checkQuota(ws, spec, scale); err != nil {
 		return agent.App{}, err
 	}
-	what := "scaled to " + instances(replicas)
+	what := "scaled to " + to.String()
 	if len(spec.Components) > 1 {
 		what = component + " " + what
 	}
-	return m.changed(ctx, k, what, by, m.cfg.Store.ScaleApp(ctx, k.app, k.env, map[string]int{component: replicas}))
+	return m.changed(ctx, k, what, by, m.cfg.Store.ScaleApp(ctx, k.app, k.env, map[string]agent.Scale{component: to}))
 }
 
 // StopApp takes all instances away and keeps the rest; a release on its way

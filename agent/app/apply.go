@@ -72,7 +72,7 @@ func (w *worker) apply(ctx context.Context, d desired, what extent) error {
 	group, all = errgroup.WithContext(ctx)
 	for _, p := range d.parts() {
 		group.Go(func() error {
-			_, err := kube.Apply(all, set.AppsV1().Deployments(d.namespace), doing, p.deployment())
+			err := w.applyScaled(all, p, doing)
 			if agent.CodeOf(err) == agent.CodeInvalid {
 				return w.otherSelector(all, p, err)
 			}
@@ -113,7 +113,7 @@ func (w *worker) pruneComponents(ctx context.Context, namespace string, names []
 	set := w.m.cfg.Cluster.Interface()
 	for _, name := range names {
 		doing := "removing the component " + name + " of " + w.key.subject()
-		for _, from := range []kube.Deleter{set.PolicyV1().PodDisruptionBudgets(namespace), set.CoreV1().Services(namespace), set.AppsV1().Deployments(namespace)} {
+		for _, from := range []kube.Deleter{set.AutoscalingV2().HorizontalPodAutoscalers(namespace), set.PolicyV1().PodDisruptionBudgets(namespace), set.CoreV1().Services(namespace), set.AppsV1().Deployments(namespace)} {
 			if err := kube.Delete(ctx, from, doing, w.key.component(name)); err != nil {
 				return err
 			}

@@ -197,7 +197,7 @@ func TestComponentThatIsLeftOutGoesAfterTheRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		d := whole("api:1", "web:1")
-		d.Replicas = map[string]int{"api": 2}
+		d.Replicas = map[string]agent.Scale{"api": agent.Fixed(2)}
 		w.deploy(d)
 		w.serveWhole(1)
 		w.deploy(agent.Deploy{Components: []agent.Component{{Name: "web", Image: "web:2", Port: 3000, Path: "/"}}})
@@ -266,12 +266,12 @@ func TestA19ScaleIsOfAComponent(t *testing.T) {
 		w.deploy(whole("api:1", "web:1"))
 		w.serveWhole(1)
 		for _, name := range []string{"", "none"} {
-			_, err := w.m.Scale(t.Context(), "web", agent.Staging, name, 2, "owner")
+			_, err := w.m.Scale(t.Context(), "web", agent.Staging, name, agent.Fixed(2), "owner")
 			if fix := fixOf(err); agent.CodeOf(err) != agent.CodeInvalid || !strings.Contains(fix, "api, web, worker") {
 				t.Errorf("component %q: %v, fix %q", name, err, fix)
 			}
 		}
-		a, err := w.m.Scale(t.Context(), "web", agent.Staging, "api", 3, "owner")
+		a, err := w.m.Scale(t.Context(), "web", agent.Staging, "api", agent.Fixed(3), "owner")
 		if err != nil || a.Replicas != 5 || a.Components[0].Replicas != 3 || a.Components[1].Replicas != 1 {
 			t.Fatalf("%+v, %v", a, err)
 		}
@@ -285,10 +285,10 @@ func TestA19ScaleIsOfAComponent(t *testing.T) {
 		w.serveOf("api")
 		w.deploy(whole("api:2", "web:2"))
 		w.showsOf("api", 2, 3)
-		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "worker", 18, "owner"); agent.CodeOf(err) != agent.CodePlanLimit {
+		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "worker", agent.Fixed(18), "owner"); agent.CodeOf(err) != agent.CodePlanLimit {
 			t.Errorf("22 of 20 instances: %v", err)
 		}
-		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "worker", 5, "owner"); agent.CodeOf(err) != agent.CodeQuota {
+		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "worker", agent.Fixed(5), "owner"); agent.CodeOf(err) != agent.CodeQuota {
 			t.Errorf("4.5 of 4 cores: %v", err)
 		}
 	})
@@ -343,7 +343,7 @@ func TestComponentsAreRefusedBeforeAnythingIsMade(t *testing.T) {
 					c[i].CPU = "1500m"
 				}
 			}), agent.CodeQuota, "3 instances asked for 4.5 cores"},
-			"replicas of none": {agent.Deploy{Components: whole("api:1", "web:1").Components, Env: map[string]string{"DATABASE_URL": "x"}, Replicas: map[string]int{"none": 2}},
+			"replicas of none": {agent.Deploy{Components: whole("api:1", "web:1").Components, Env: map[string]string{"DATABASE_URL": "x"}, Replicas: map[string]agent.Scale{"none": agent.Fixed(2)}},
 				agent.CodeInvalid, `no component "none"`},
 		}
 		for name, tt := range tests {

@@ -67,7 +67,8 @@ func (v views) observe(g goal) observation {
 	all := observation{complete: true, rank: rankServing}
 	instances, ready := 0, 0
 	for _, c := range g.spec.Components {
-		a, one := g.of(c), v.of(c.Name)
+		one := v.of(c.Name)
+		a := g.of(c, one)
 		o := derive(one, a)
 		if len(g.spec.Components) > 1 {
 			o.name(c.Name)

@@ -35,12 +35,12 @@ func (m *Manager) Diff(ctx context.Context, app string, env agent.Environment, d
 	}
 	changes := compare(newest.Spec, spec)
 	for _, name := range slices.Sorted(maps.Keys(d.Replicas)) {
-		was := 0
+		was := ""
 		if _, ok := newest.Spec.Component(name); ok {
-			was = state.Replicas(name)
+			was = replicasText(state.Replicas(name))
 		}
-		if is := d.Replicas[name]; is != was {
-			changes = append(changes, agent.Change{Component: name, Field: "replicas", From: number(was), To: number(is)})
+		if is := replicasText(d.Replicas[name]); is != was {
+			changes = append(changes, agent.Change{Component: name, Field: "replicas", From: was, To: is})
 		}
 	}
 	return changes, nil
@@ -112,6 +112,14 @@ func number(n int) string {
 		return ""
 	}
 	return strconv.Itoa(n)
+}
+
+// replicasText is a scale as one value: a number, or bounds.
+func replicasText(s agent.Scale) string {
+	if s.Auto() {
+		return s.String()
+	}
+	return number(s.Max)
 }
 
 // words writes a command so that its words can be told apart.

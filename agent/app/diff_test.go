@@ -59,7 +59,7 @@ func TestDiffOfADeploy(t *testing.T) {
 		d := agent.Deploy{
 			Change:   []agent.Component{{Name: "api", Image: "api:2"}},
 			Env:      map[string]string{"DATABASE_URL": agent.HiddenValue, "NEW": "s3cret"},
-			Replicas: map[string]int{"web": 1, "api": 3},
+			Replicas: map[string]agent.Scale{"web": agent.Fixed(1), "api": agent.Fixed(3)},
 		}
 		changes, err := w.m.Diff(t.Context(), "web", agent.Staging, d)
 		want := []agent.Change{

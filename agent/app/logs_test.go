@@ -53,7 +53,7 @@ func TestA20TimeOfALine(t *testing.T) {
 func TestA20LogsOfAllInstancesAndOfAFailedRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Replicas: map[string]int{"app": 2}})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Replicas: map[string]agent.Scale{"app": agent.Fixed(2)}})
 		read := func(q agent.LogQuery) []agent.LogLine {
 			t.Helper()
 			var lines []agent.LogLine

@@ -427,7 +427,7 @@ func TestA19StopStartScaleRestart(t *testing.T) {
 			settle()
 			return a
 		}
-		if a := act(w.m.Scale(t.Context(), "web", agent.Staging, "", 3, "owner")); a.Status == agent.AppRunning || a.Replicas != 3 {
+		if a := act(w.m.Scale(t.Context(), "web", agent.Staging, "", agent.Fixed(3), "owner")); a.Status == agent.AppRunning || a.Replicas != 3 {
 			t.Errorf("right after scaling: %s with %d", a.Status, a.Replicas)
 		}
 		w.shows(1, 3)
@@ -460,7 +460,7 @@ func TestA19StopStartScaleRestart(t *testing.T) {
 		w.is(agent.AppRunning, 1)
 
 		for _, replicas := range []int{0, -1, 21} {
-			if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "", replicas, "owner"); err == nil {
+			if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "", agent.Fixed(replicas), "owner"); err == nil {
 				t.Errorf("scaled to %d", replicas)
 			}
 		}
@@ -490,7 +490,7 @@ func TestStopCancelsAReleaseOnItsWay(t *testing.T) {
 func TestA19DeleteListsWhatItRemovedAndANewAppBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Env: map[string]string{"A": "b"}, Replicas: map[string]int{"app": 2}})
+		w.deployed(agent.Deploy{Change: []agent.Component{{Image: "web:1", Port: 8080}}, Env: map[string]string{"A": "b"}, Replicas: map[string]agent.Scale{"app": agent.Fixed(2)}})
 		type result struct {
 			deletion agent.Deletion
 			err      error
@@ -555,7 +555,7 @@ func TestDeployRefusesBeforeAnythingIsMade(t *testing.T) {
 			"host":      {"bad", component(func(c *agent.Component) { c.Host = "a b" }), agent.CodeInvalid},
 			"path":      {"bad", component(func(c *agent.Component) { c.Path = "relative" }), agent.CodeInvalid},
 			"health":    {"bad", component(func(c *agent.Component) { c.Health = "http://x" }), agent.CodeInvalid},
-			"replicas":  {"bad", with(func(d *agent.Deploy) { d.Replicas = map[string]int{"app": 1000} }), agent.CodePlanLimit},
+			"replicas":  {"bad", with(func(d *agent.Deploy) { d.Replicas = map[string]agent.Scale{"app": agent.Fixed(1000)} }), agent.CodePlanLimit},
 			"command":   {"bad", component(func(c *agent.Component) { c.Command = []string{""} }), agent.CodeInvalid},
 		}
 		for name, tt := range tests {

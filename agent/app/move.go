@@ -76,7 +76,7 @@ func (m *Manager) movable(ctx context.Context, app string, env agent.Environment
 
 // planMove holds what the app asks for against what the nodes of a place have.
 func (m *Manager) planMove(ctx context.Context, state store.AppState, spec agent.Spec, to string) (agent.MovePlan, error) {
-	plan := agent.MovePlan{From: wordOf(spec.Place), To: wordOf(to), Needs: needs(state, spec), Nodes: []string{}, Expected: []string{
+	plan := agent.MovePlan{From: wordOf(spec.Place), To: wordOf(to), Needs: m.needs(state, spec), Nodes: []string{}, Expected: []string{
 		"new instances start there and get ready", "the gateway sends requests to them", "the old instances finish what they have in hand, and end",
 	}}
 	nodes, err := m.nodesOf(ctx, plan.To)
@@ -135,13 +135,19 @@ func (m *Manager) checkPlace(ctx context.Context, place string) error {
 	return err
 }
 
-// needs is what all instances ask for at a time, while they are replaced.
-func needs(state store.AppState, spec agent.Spec) agent.Amounts {
+// needs is what all instances ask for at a time, while they are replaced; of
+// those that follow the load, as many as there are now.
+func (m *Manager) needs(state store.AppState, spec agent.Spec) agent.Amounts {
+	var v views
+	if w := m.current(); w.ready() {
+		v = w.view(key{state.Name, state.Environment})
+	}
 	var sum agent.Amounts
 	for _, c := range spec.Components {
 		_, requests := resources(c)
-		sum.CPU += int64(state.Replicas(c.Name)) * requests.Cpu().MilliValue()
-		sum.Memory += int64(state.Replicas(c.Name)) * requests.Memory().Value()
+		n := int64(v.of(c.Name).replicas(state.Replicas(c.Name)))
+		sum.CPU += n * requests.Cpu().MilliValue()
+		sum.Memory += n * requests.Memory().Value()
 	}
 	return sum
 }

@@ -54,10 +54,10 @@ type desired struct {
 	namespace   string
 	podLevel    string // Pod Security level of the workspace
 	host        func(agent.Component) string
-	domains     []store.Domain     // of the app
-	maintenance *agent.Maintenance // nil: the app answers itself
-	release     store.AppRelease   // with the values of its environment
-	replicas    map[string]int     // by component
+	domains     []store.Domain         // of the app
+	maintenance *agent.Maintenance     // nil: the app answers itself
+	release     store.AppRelease       // with the values of its environment
+	scale       map[string]agent.Scale // by component
 	restartedAt time.Time
 	deadline    time.Duration
 }
@@ -78,7 +78,7 @@ func (d desired) parts() []part {
 
 func (p part) object() string { return p.key.component(p.component.Name) }
 
-func (p part) instances() int { return p.replicas[p.component.Name] }
+func (p part) instances() agent.Scale { return p.scale[p.component.Name] }
 
 // labels are for objects that all components share.
 func (d desired) labels() map[string]string {
@@ -173,9 +173,10 @@ func (d desired) ingress() *networkingac.IngressApplyConfiguration {
 }
 
 // budget keeps a drain from taking all instances at a time; nil for a
-// component with one, which a drain must be able to move.
+// component that never has more than one. While there is one only, it does not
+// keep a drain from moving it.
 func (p part) budget() *policyac.PodDisruptionBudgetApplyConfiguration {
-	if p.instances() < 2 {
+	if p.instances().Max < 2 {
 		return nil
 	}
 	return policyac.PodDisruptionBudget(p.object(), p.namespace).WithLabels(p.labels()).
@@ -184,15 +185,14 @@ func (p part) budget() *policyac.PodDisruptionBudgetApplyConfiguration {
 			WithSelector(metaac.LabelSelector().WithMatchLabels(p.selector())))
 }
 
-// deployment runs the component. hks owns the number of replicas; an
-// autoscaler to come takes that one field over.
+// deployment runs the component. hks owns the number of replicas unless that
+// follows the load: then the field is the autoscaler's.
 func (p part) deployment() *appsac.DeploymentApplyConfiguration {
 	template := coreac.PodTemplateSpec().WithLabels(p.releaseLabels()).WithSpec(p.pod())
 	if !p.restartedAt.IsZero() {
 		template.WithAnnotations(map[string]string{annotationRestarted: restartMark(p.restartedAt)})
 	}
 	spec := appsac.DeploymentSpec().
-		WithReplicas(int32(p.instances())). //nolint:gosec // at most maxReplicas
 		WithRevisionHistoryLimit(revisionsKept).
 		WithProgressDeadlineSeconds(int32(p.deadline.Seconds())).
 		WithSelector(metaac.LabelSelector().WithMatchLabels(p.selector())).
@@ -200,6 +200,9 @@ func (p part) deployment() *appsac.DeploymentApplyConfiguration {
 			WithRollingUpdate(appsac.RollingUpdateDeployment().
 				WithMaxSurge(intstr.FromInt32(1)).WithMaxUnavailable(intstr.FromInt32(0)))).
 		WithTemplate(template)
+	if scale := p.instances(); !scale.Auto() {
+		spec.WithReplicas(int32(scale.Max)) //nolint:gosec // at most maxReplicas
+	}
 	if p.component.Port == 0 {
 		spec.WithMinReadySeconds(workerSeconds)
 	}

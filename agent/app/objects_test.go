@@ -28,17 +28,17 @@ func TestObjectsAreAsInTheGoldenFiles(t *testing.T) {
 	host := func(c agent.Component) string { return cmp.Or(c.Host, "web-staging.localhost") }
 	tests := map[string]desired{
 		"least": {
-			key: key{"web", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: host, replicas: map[string]int{"app": 1}, deadline: 2 * time.Minute,
+			key: key{"web", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: host, scale: map[string]agent.Scale{"app": agent.Fixed(1)}, deadline: 2 * time.Minute,
 			release: release(1, nil, agent.Component{Name: "app", Image: "web:1", Port: 8080, CPU: defaultCPU, Memory: defaultMemory, Path: "/"}),
 		},
 		"most": {
-			key: key{"web", agent.Production}, namespace: testNamespace, podLevel: "baseline", host: host, replicas: map[string]int{"app": 3}, deadline: time.Minute,
+			key: key{"web", agent.Production}, namespace: testNamespace, podLevel: "baseline", host: host, scale: map[string]agent.Scale{"app": agent.Fixed(3)}, deadline: time.Minute,
 			restartedAt: noon,
 			release: release(12, map[string]string{"KEY": "value", "PORT": "3001"}, agent.Component{Name: "app", Image: "web:1", Port: 3000, CPU: "2", Memory: "1Gi", Path: "/api",
 				Health: "/healthz", Host: "www.example.com", Command: []string{"/serve", "--fast"}}),
 		},
 		"fullstack": {
-			key: key{"shop", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: host, replicas: map[string]int{"api": 2, "web": 1, "worker": 1}, deadline: 2 * time.Minute,
+			key: key{"shop", agent.Staging}, namespace: testNamespace, podLevel: restricted, host: host, scale: map[string]agent.Scale{"api": {Min: 1, Max: 4, CPU: 70}, "web": agent.Fixed(1), "worker": agent.Fixed(1)}, deadline: 2 * time.Minute,
 			release: release(4, map[string]string{"DATABASE_URL": "postgres://shop", "REGION": "north"},
 				agent.Component{Name: "api", Image: "api:4", Port: 8080, CPU: defaultCPU, Memory: defaultMemory, Path: "/api", Health: "/api/health",
 					Env: map[string]string{"LOG": "info"}, Secrets: []string{"DATABASE_URL"}, Release: []string{"./migrate", "up"}},
@@ -60,6 +60,9 @@ func TestObjectsAreAsInTheGoldenFiles(t *testing.T) {
 				}
 				if b := p.budget(); b != nil {
 					objects = append(objects, b)
+				}
+				if a := p.autoscaler(); a != nil {
+					objects = append(objects, a)
 				}
 				if len(p.component.Release) > 0 {
 					objects = append(objects, p.task())

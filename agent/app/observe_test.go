@@ -42,7 +42,7 @@ func TestObserveSeveralComponents(t *testing.T) {
 		"the worse of two":      {views{"api": aView(aPod("3", waiting("ErrImagePull", "i/o timeout"))), "web": aView(aPod("3", crashed(7, 2)))}, false, "pull", "web: the app ended", "", troubleCrash, false, rankScheduled + rankPulled},
 		"another is in the way": {views{"api": done(), "web": done(), "old": aView(aPod("2", crashed(1, 9)))}, true, "ready", "2 of 2", "", "", false, 2 * rankReady},
 	}
-	g := goal{release: 3, replicas: map[string]int{"api": 1, "web": 1}, spec: agent.Spec{Components: []agent.Component{{Name: "api", Port: 8080}, {Name: "web", Port: 3000}}}}
+	g := goal{release: 3, scale: map[string]agent.Scale{"api": agent.Fixed(1), "web": agent.Fixed(1)}, spec: agent.Spec{Components: []agent.Component{{Name: "api", Port: 8080}, {Name: "web", Port: 3000}}}}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			o := tt.views.observe(g)
@@ -62,7 +62,7 @@ func TestObserveSeveralComponents(t *testing.T) {
 }
 
 func TestTheOnlyComponentIsNotNamed(t *testing.T) {
-	g := goal{release: 3, replicas: map[string]int{"app": 1}, spec: agent.Spec{Components: []agent.Component{{Name: "app", Port: 8080}}}}
+	g := goal{release: 3, scale: map[string]agent.Scale{"app": agent.Fixed(1)}, spec: agent.Spec{Components: []agent.Component{{Name: "app", Port: 8080}}}}
 	for _, v := range []views{{}, {"app": aView(aPod("3", crashed(7, 2)))}, {"app": aView(aPod("3", func(p *corev1.Pod) { running(p) }))}} {
 		if o := v.observe(g); strings.HasPrefix(o.message, "app:") || (o.trouble != nil && strings.HasPrefix(o.trouble.message, "app:")) {
 			t.Errorf("%q, %+v", o.message, o.trouble)
@@ -71,7 +71,7 @@ func TestTheOnlyComponentIsNotNamed(t *testing.T) {
 }
 
 func TestViewsHoldOnlyWhatIsAskedFor(t *testing.T) {
-	g := goal{release: 3, replicas: map[string]int{"api": 1, "web": 1}, spec: agent.Spec{Components: []agent.Component{{Name: "api"}, {Name: "web"}}}}
+	g := goal{release: 3, scale: map[string]agent.Scale{"api": agent.Fixed(1), "web": agent.Fixed(1)}, spec: agent.Spec{Components: []agent.Component{{Name: "api"}, {Name: "web"}}}}
 	if v := (views{"api": aView(), "web": aView()}); !v.holds(g) {
 		t.Error("all is there, and does not hold")
 	}

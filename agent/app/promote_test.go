@@ -39,7 +39,7 @@ func TestPromoteTakesImagesByDigestAndKeepsWhatIsOfTheEnvironment(t *testing.T) 
 		there := whole("api:1", "web:1")
 		there.Env = map[string]string{"DATABASE_URL": "production", "ONLY": "there"}
 		there.Components[0].Host, there.Components[1].Host = "www.example.com", "www.example.com"
-		there.Replicas = map[string]int{"api": 2}
+		there.Replicas = map[string]agent.Scale{"api": agent.Fixed(2)}
 		if _, err := w.m.Deploy(t.Context(), "web", agent.Production, there, "owner"); err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestPromoteTakesImagesByDigestAndKeepsWhatIsOfTheEnvironment(t *testing.T) 
 		if c, _ := open.Spec.Component("worker"); c.Host != "" {
 			t.Errorf("worker: %+v", c)
 		}
-		if state, _, err := w.cfg.Store.App(t.Context(), "web", agent.Production); err != nil || state.Replicas("api") != 2 || state.Replicas("web") != 1 {
+		if state, _, err := w.cfg.Store.App(t.Context(), "web", agent.Production); err != nil || state.Replicas("api") != agent.Fixed(2) || state.Replicas("web") != agent.Fixed(1) {
 			t.Errorf("scale: %v, %v", state.Scale, err)
 		}
 	})

@@ -7,11 +7,11 @@ import (
 )
 
 // checkQuota refuses what can never have room: more than the workspace has in
-// all. What has no room only now is accepted and waits.
-func checkQuota(ws agent.Workspace, spec agent.Spec, scale map[string]int) error {
+// all, of as many instances as there may come to be. What has no room only now is accepted and waits.
+func checkQuota(ws agent.Workspace, spec agent.Spec, scale map[string]agent.Scale) error {
 	asked := map[string]float64{}
 	for _, c := range spec.Components {
-		n := float64(scale[c.Name])
+		n := float64(scale[c.Name].Max)
 		cpu, memory := quantity(c.CPU, defaultCPU), quantity(c.Memory, defaultMemory)
 		asked["cpu"] += cpu.AsApproximateFloat64() * n
 		asked["memory"] += memory.AsApproximateFloat64() * n
@@ -25,8 +25,8 @@ func checkQuota(ws agent.Workspace, spec agent.Spec, scale map[string]int) error
 		return &agent.Error{
 			Code: agent.CodeQuota,
 			Message: fmt.Sprintf("%s asked for %s, the workspace has %s in all (%s used)",
-				instances(total(scale)), amountOf(r.Name, amount), amountOf(r.Name, r.Limit), amountOf(r.Name, r.Used)),
-			Fix:     "ask for less with --cpu, --memory or --replicas; hks workspace show shows the quota",
+				instances(most(scale)), amountOf(r.Name, amount), amountOf(r.Name, r.Limit), amountOf(r.Name, r.Used)),
+			Fix:     "ask for less with --cpu and --memory, or for fewer instances; hks workspace show shows the quota",
 			Details: map[string]any{"resource": r.Name, "unit": r.Unit, "asked": amount, "used": r.Used, "limit": r.Limit},
 		}
 	}

@@ -100,6 +100,10 @@ func (w *worker) removeObjects(ctx context.Context, namespace string) error {
 	if err != nil {
 		return kube.Explain(doingRemove, err)
 	}
+	autoscalers, err := set.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(asking, options)
+	if err != nil {
+		return kube.Explain(doingRemove, err)
+	}
 	services, err := set.CoreV1().Services(namespace).List(asking, options)
 	if err != nil {
 		return kube.Explain(doingRemove, err)
@@ -123,6 +127,11 @@ func (w *worker) removeObjects(ctx context.Context, namespace string) error {
 	}
 	for i := range budgets.Items {
 		if err := w.removeOne(ctx, set.PolicyV1().PodDisruptionBudgets(namespace), "poddisruptionbudget", &budgets.Items[i]); err != nil {
+			return err
+		}
+	}
+	for i := range autoscalers.Items {
+		if err := w.removeOne(ctx, set.AutoscalingV2().HorizontalPodAutoscalers(namespace), "horizontalpodautoscaler", &autoscalers.Items[i]); err != nil {
 			return err
 		}
 	}

@@ -382,7 +382,7 @@ func (w *worker) desired(ctx context.Context, release store.AppRelease, g goal, 
 	return desired{
 		key: w.key, namespace: at.namespace, podLevel: at.podLevel, host: func(c agent.Component) string { return w.m.host(w.key, c) },
 		domains: domains, maintenance: state.Maintenance,
-		release: release, replicas: g.replicas, restartedAt: state.RestartedAt, deadline: w.m.cfg.Deadline,
+		release: release, scale: g.scale, restartedAt: state.RestartedAt, deadline: w.m.cfg.Deadline,
 	}, err
 }
 

@@ -61,24 +61,25 @@ func wanted(s store.AppState) (g goal, ok bool) {
 	}
 	g = goal{release: r.Number, spec: r.Spec, restart: restartMark(s.RestartedAt)}
 	if s.Desired == store.DesiredRunning {
-		g.replicas = scaleOf(s, r.Spec)
+		g.scale = scaleOf(s, r.Spec)
 	}
 	return g, r.Number > 0
 }
 
 // scaleOf is how many instances of each component are asked for.
-func scaleOf(s store.AppState, spec agent.Spec) map[string]int {
-	scale := make(map[string]int, len(spec.Components))
+func scaleOf(s store.AppState, spec agent.Spec) map[string]agent.Scale {
+	scale := make(map[string]agent.Scale, len(spec.Components))
 	for _, c := range spec.Components {
 		scale[c.Name] = s.Replicas(c.Name)
 	}
 	return scale
 }
 
-func total(scale map[string]int) int {
+// most is how many instances of all components there can be at a time.
+func most(scale map[string]agent.Scale) int {
 	n := 0
 	for _, one := range scale {
-		n += one
+		n += one.Max
 	}
 	return n
 }
@@ -93,7 +94,7 @@ func (m *Manager) appOf(s store.AppState, w *watch) agent.App {
 	main := shown.Spec.Main()
 	a := agent.App{
 		Name: s.Name, Environment: s.Environment, URL: m.url(k, main), Release: s.Serving,
-		Image: main.Image, Digest: shown.Digests[main.Name], Replicas: total(scaleOf(s, shown.Spec)), CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		Image: main.Image, Digest: shown.Digests[main.Name], CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 		Maintenance: s.Maintenance,
 	}
 	if !s.Newest.Status.Done() && s.Newest.Number != s.Serving {
@@ -105,11 +106,13 @@ func (m *Manager) appOf(s store.AppState, w *watch) agent.App {
 	}
 	a.Ready = v.ready()
 	for _, c := range shown.Spec.Components {
-		usage := m.usageOf(w, v.of(c.Name), c)
+		one, scale := v.of(c.Name), s.Replicas(c.Name)
+		usage := m.usageOf(w, one, c)
 		a.Components = append(a.Components, agent.ComponentState{
 			Name: c.Name, Image: c.Image, Digest: shown.Digests[c.Name], URL: m.url(k, c), Port: c.Port,
-			Replicas: s.Replicas(c.Name), Ready: v.of(c.Name).ready(), Usage: usage,
+			Replicas: one.replicas(scale), Ready: one.ready(), Usage: usage, Autoscale: one.autoscale(scale),
 		})
+		a.Replicas += one.replicas(scale)
 		a.Usage = add(a.Usage, usage)
 	}
 	a.Status, a.Reason, a.Fix = statusOf(s, v, w.ready())
@@ -175,7 +178,7 @@ func servingStatus(v views, g goal, o observation) (status agent.AppStatus, reas
 		return agent.AppRunning, "", ""
 	}
 	ready := v.ready()
-	words := readyWords(ready, total(g.replicas))
+	words := readyWords(ready, v.asked(g))
 	switch {
 	case o.trouble != nil && ready == 0:
 		return agent.AppError, o.trouble.message, o.trouble.fix

@@ -175,23 +175,23 @@ func validateQuantity(field, value, least, most, unit string) error {
 }
 
 // validateReplicas checks numbers of instances against the plan.
-func validateReplicas(scale map[string]int, plan agent.Plan) error {
-	for _, n := range scale {
-		if n < 1 {
-			return refuse("replicas", n, fmt.Sprintf("%d instances can't be asked for", n), "give 1 or more; hks app stop takes all instances away")
+func validateReplicas(scale map[string]agent.Scale, plan agent.Plan) error {
+	for _, one := range scale {
+		if err := one.Validate(); err != nil {
+			return err
 		}
 	}
-	replicas := total(scale)
-	most := plan.Pods
-	if most == agent.Unlimited || most > maxReplicas || most == 0 {
-		most = maxReplicas
+	replicas := most(scale)
+	limit := plan.Pods
+	if limit == agent.Unlimited || limit > maxReplicas || limit == 0 {
+		limit = maxReplicas
 	}
-	if replicas > most {
+	if replicas > limit {
 		return &agent.Error{
 			Code:    agent.CodePlanLimit,
-			Message: fmt.Sprintf("%d instances are more than the plan %s allows: %d", replicas, plan.Name, most),
-			Fix:     fmt.Sprintf("ask for at most %d", most),
-			Details: map[string]any{"field": "replicas", "asked": replicas, "limit": most},
+			Message: fmt.Sprintf("%d instances are more than the plan %s allows: %d", replicas, plan.Name, limit),
+			Fix:     fmt.Sprintf("ask for at most %d", limit),
+			Details: map[string]any{"field": "replicas", "asked": replicas, "limit": limit},
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 
 	"hks.dev/hks/agent"
@@ -52,7 +53,7 @@ func (v views) replicas() int {
 // rollout may still be on its way.
 func (v views) holds(g goal) bool {
 	for _, c := range g.spec.Components {
-		if !v.of(c.Name).holds(g.of(c)) {
+		if !v.of(c.Name).holds(g.of(c, v.of(c.Name))) {
 			return false
 		}
 	}
@@ -86,42 +87,66 @@ func (v views) others(spec agent.Spec) []string {
 // view is what informers show of a component. Its objects are shared and never
 // changed.
 type view struct {
-	deployment *appsv1.Deployment // nil: none
-	pods       []*corev1.Pod      // by name; stopping ones too
+	deployment *appsv1.Deployment                     // nil: none
+	autoscaler *autoscalingv2.HorizontalPodAutoscaler // nil: none
+	pods       []*corev1.Pod                          // by name; stopping ones too
 	events     map[string][]*corev1.Event
 	taints     []string // keys of what keeps pods off nodes
 }
 
 // goal is what the cluster should be doing for an app.
 type goal struct {
-	release  int
-	spec     agent.Spec
-	replicas map[string]int // by component
-	restart  string         // restartMark; empty: never
+	release int
+	spec    agent.Spec
+	scale   map[string]agent.Scale // by component; missing: none
+	restart string                 // restartMark; empty: never
 }
 
 // asked is what the cluster should be doing for one component.
 type asked struct {
 	release  int
 	spec     agent.Component
-	replicas int
+	scale    agent.Scale
+	replicas int // now: where they follow the load, as many as the cluster has come to
 	restart  string
 }
 
-func (g goal) of(c agent.Component) asked {
-	return asked{release: g.release, spec: c, replicas: g.replicas[c.Name], restart: g.restart}
+func (g goal) of(c agent.Component, v view) asked {
+	scale := g.scale[c.Name]
+	return asked{release: g.release, spec: c, scale: scale, replicas: v.replicas(scale), restart: g.restart}
 }
 
 // same tells whether two goals ask for the same of the same release.
 func (g goal) same(other goal) bool {
-	return g.release == other.release && g.restart == other.restart && maps.Equal(g.replicas, other.replicas)
+	return g.release == other.release && g.restart == other.restart && maps.Equal(g.scale, other.scale)
+}
+
+// replicas is how many instances a scale asks for now: where it follows the
+// load, what the cluster has come to.
+func (v view) replicas(scale agent.Scale) int {
+	if !scale.Auto() {
+		return scale.Max
+	}
+	if v.deployment == nil {
+		return scale.Min
+	}
+	return scale.Within(replicasOf(v.deployment))
+}
+
+// asked is how many instances of all components are asked for now.
+func (v views) asked(g goal) int {
+	n := 0
+	for _, c := range g.spec.Components {
+		n += v.of(c.Name).replicas(g.scale[c.Name])
+	}
+	return n
 }
 
 // holds tells whether the Deployment is as asked. A rollout may still be on
 // its way.
 func (v view) holds(a asked) bool {
 	d := v.deployment
-	return d != nil && releaseOf(d.Labels) == a.release && replicasOf(d) == a.replicas &&
+	return d != nil && releaseOf(d.Labels) == a.release && replicasOf(d) == a.replicas && v.scaledBy(a.scale) &&
 		d.Spec.Template.Annotations[annotationRestarted] == a.restart
 }
 

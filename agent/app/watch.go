@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,7 @@ type watch struct {
 	stop        context.CancelFunc
 	starting    sync.WaitGroup
 	deployments cache.Indexer
+	autoscalers cache.Indexer
 	pods        cache.Indexer
 	events      cache.Indexer
 	nodes       cache.Indexer
@@ -53,10 +55,11 @@ func startWatch(ctx context.Context, set kubernetes.Interface, namespace string,
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = "involvedObject.kind=Pod" }))
 	cluster := kube.Informers(set, metav1.NamespaceAll, informers.WithTransform(trim))
 	node := cluster.Core().V1().Nodes().Informer() // not for changes of apps, only for words
+	autoscaler := apps.Autoscaling().V2().HorizontalPodAutoscalers().Informer()
 	deployment, pod, event := apps.Apps().V1().Deployments().Informer(), apps.Core().V1().Pods().Informer(), pods.Core().V1().Events().Informer()
 	w := &watch{
 		namespace: namespace, factories: []informers.SharedInformerFactory{apps, pods, cluster},
-		deployments: deployment.GetIndexer(), pods: pod.GetIndexer(), events: event.GetIndexer(), nodes: node.GetIndexer(),
+		deployments: deployment.GetIndexer(), autoscalers: autoscaler.GetIndexer(), pods: pod.GetIndexer(), events: event.GetIndexer(), nodes: node.GetIndexer(),
 		synced: []cache.InformerSynced{node.HasSynced},
 	}
 	notify := func(object any) {
@@ -64,7 +67,7 @@ func startWatch(ctx context.Context, set kubernetes.Interface, namespace string,
 			changed(k)
 		}
 	}
-	for _, informer := range []cache.SharedIndexInformer{deployment, pod, event} {
+	for _, informer := range []cache.SharedIndexInformer{deployment, autoscaler, pod, event} {
 		if err := informer.AddIndexers(indexers); err != nil {
 			return nil, fmt.Errorf("indexing what is watched: %w", err)
 		}
@@ -84,7 +87,7 @@ func startWatch(ctx context.Context, set kubernetes.Interface, namespace string,
 			return
 		}
 		for _, f := range w.factories {
-			f.StartWithContext(ctx)
+			f.StartWithContext(kube.Patient(ctx))
 		}
 	})
 	return w, nil
@@ -143,6 +146,13 @@ func (w *watch) view(k key) views {
 		if component := componentOf(object.Labels); object.Name == k.component(component) {
 			v := at(component)
 			v.deployment = object
+			all[component] = v
+		}
+	}
+	for _, object := range byIndex[*autoscalingv2.HorizontalPodAutoscaler](w.autoscalers, indexApp, k.object()) {
+		if component := componentOf(object.Labels); object.Name == k.component(component) {
+			v := at(component)
+			v.autoscaler = object
 			all[component] = v
 		}
 	}

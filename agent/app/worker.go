@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/kube"
 	"hks.dev/hks/agent/store"
 )
 
@@ -234,6 +235,11 @@ func (w *worker) settle(ctx context.Context, state store.AppState, at place) (ti
 // Deployments were made from stays to be looked at.
 func (w *worker) empty(ctx context.Context, v views, at place) error {
 	for component, one := range v {
+		if one.autoscaler != nil {
+			if err := kube.Delete(ctx, w.m.cfg.Cluster.Interface().AutoscalingV2().HorizontalPodAutoscalers(at.namespace), "taking instances away", w.key.component(component)); err != nil {
+				return err
+			}
+		}
 		if one.deployment == nil || replicasOf(one.deployment) == 0 {
 			continue
 		}

@@ -24,6 +24,7 @@ type fakeBuilder struct {
 	mu   sync.Mutex // guards the rest
 	fail map[string]error
 	jobs []buildkit.Job
+	used buildkit.Usage
 }
 
 func (f *fakeBuilder) Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error) {
@@ -46,6 +47,26 @@ func (f *fakeBuilder) Solve(ctx context.Context, job buildkit.Job, on func(build
 		return buildkit.Result{}, nil
 	}
 	return buildkit.Result{Digest: "sha256:of-" + job.Push}, nil
+}
+
+func (f *fakeBuilder) DiskUsage(context.Context) (buildkit.Usage, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail["cache"]; err != nil {
+		return buildkit.Usage{}, err
+	}
+	return f.used, nil
+}
+
+func (f *fakeBuilder) Prune(_ context.Context, all bool) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	freed := f.used.Old
+	if all {
+		freed = f.used.Reclaimable
+	}
+	f.used = buildkit.Usage{Total: f.used.Total - freed, Reclaimable: f.used.Reclaimable - freed}
+	return freed, f.fail["cache"]
 }
 
 func (f *fakeBuilder) letGo() { close(f.held) }
@@ -103,10 +124,24 @@ type bench struct {
 	builder  *fakeBuilder
 	deployer *fakeDeployer
 	dir      string
+	crashes  bool // a stop is as the agent's sudden end
 
 	mu    sync.Mutex // guards what was told
 	told  []agent.Activity
 	shown []agent.Build
+}
+
+// crashing is a store to which an agent that ended suddenly has said nothing.
+type crashing struct {
+	*store.Store
+	now *bool
+}
+
+func (c crashing) PauseBuild(ctx context.Context, id int64) error {
+	if *c.now {
+		return errors.New("the agent is gone")
+	}
+	return c.Store.PauseBuild(ctx, id)
 }
 
 func newBench(t *testing.T) *bench {
@@ -136,7 +171,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) start() {
 	b.t.Helper()
 	m, err := New(Config{
-		Store: b.store, Builder: b.builder, Deployer: b.deployer, Bases: fakeBases{"registry.hks.internal/hks/node:24"}, Dir: b.dir,
+		Store: crashing{b.store, &b.crashes}, Builder: b.builder, Cache: b.builder, Budget: 9 << 30, Deployer: b.deployer, Bases: fakeBases{"registry.hks.internal/hks/node:24"}, Dir: b.dir,
 		Publish: func(kind, subject string, object any) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -13,17 +13,20 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/buildkit"
 )
 
 // Config is what the manager needs.
 type Config struct {
 	Store    Store
 	Builder  Builder
+	Cache    Cache
 	Deployer Deployer
 	Bases    Bases
 
 	Dir    string // of sources and logs
 	CA     bool   // certificates are offered to steps
+	Budget int64  // bytes that the builder's cache may take, for words only
 	Limits Limits // of a source; default DefaultLimits
 
 	Publish  func(kind, subject string, object any)
@@ -34,11 +37,12 @@ type Config struct {
 }
 
 const (
-	atATime    = 2                // builds; their steps share the builder's bounds
-	mostQueued = 20               // builds that wait
-	deadline   = 30 * time.Minute // of a build
-	keepPause  = 5 * time.Second  // between two tries to write the end of a build
-	keepLimit  = 30 * time.Second // for writing a build that was accepted
+	atATime      = 2                // builds; their steps share the builder's bounds
+	mostQueued   = 20               // builds that wait
+	mostAttempts = 3                // at a build that the agent's end cuts off each time
+	deadline     = 30 * time.Minute // of a build
+	keepPause    = 5 * time.Second  // between two tries to write the end of a build
+	keepLimit    = 30 * time.Second // for writing a build that was accepted
 )
 
 // Manager builds sources, those of an app in the order in which they came. A build that the
@@ -62,8 +66,8 @@ var errCancelled = errors.New("cancelled")
 
 // New checks the settings; Start begins the work.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Store == nil || cfg.Builder == nil || cfg.Deployer == nil || cfg.Bases == nil || cfg.Dir == "" {
-		return nil, errors.New("build: Store, Builder, Deployer, Bases and Dir are needed")
+	if cfg.Store == nil || cfg.Builder == nil || cfg.Cache == nil || cfg.Deployer == nil || cfg.Bases == nil || cfg.Dir == "" {
+		return nil, errors.New("build: Store, Builder, Cache, Deployer, Bases and Dir are needed")
 	}
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits
@@ -98,6 +102,9 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.mu.Unlock()
 	if err := os.MkdirAll(m.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder of builds: %w", err)
+	}
+	if err := buildkit.Sweep(); err != nil {
+		m.cfg.Log.Warn("what earlier builds left stays for now", "err", err)
 	}
 	unfinished, err := m.cfg.Store.UnfinishedBuilds(ctx)
 	if err != nil {
@@ -299,8 +306,8 @@ func (m *Manager) begin(b agent.Build) {
 func (m *Manager) run(ctx context.Context, b agent.Build) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	started, err := m.cfg.Store.StartBuild(ctx, b.ID)
-	if err != nil || !started {
+	attempt, err := m.cfg.Store.StartBuild(ctx, b.ID)
+	if err != nil || attempt == 0 {
 		if err != nil && ctx.Err() == nil {
 			m.cfg.Log.Error("a build can't be started", "build", b.ID, "err", err)
 		}
@@ -308,8 +315,14 @@ func (m *Manager) run(ctx context.Context, b agent.Build) {
 	}
 	b.Status, b.StartedAt = agent.RunRunning, m.cfg.Now()
 	m.publish(b)
-	release, err := m.build(ctx, &b)
 	after := context.WithoutCancel(ctx)
+	if attempt > mostAttempts {
+		m.finish(after, b, agent.RunFailed, 0, &agent.Failure{Code: agent.CodeBuildFailed,
+			Message: fmt.Sprintf("the agent ended %d times while the build was at work, so it is not begun again", mostAttempts),
+			Fix:     "see whether the machine runs out of memory or disk (hks status), then build again: hks deploy"})
+		return
+	}
+	release, err := m.build(ctx, &b)
 	switch {
 	case err == nil:
 		m.finish(after, b, agent.RunSucceeded, release.Number, nil) // kept with the release already
@@ -319,6 +332,9 @@ func (m *Manager) run(ctx context.Context, b agent.Build) {
 		m.finish(after, b, agent.RunFailed, 0, &agent.Failure{Code: agent.CodeBuildFailed,
 			Message: fmt.Sprintf("the build did not end within %s", deadline), Fix: "see its log for what takes so long: hks build logs " + strconv.FormatInt(b.ID, 10)})
 	case ctx.Err() != nil: // the agent stops
+		if err := m.cfg.Store.PauseBuild(after, b.ID); err != nil {
+			m.cfg.Log.Warn("a stop counts as a failed try of the build", "build", b.ID, "err", err)
+		}
 	default:
 		m.finish(after, b, agent.RunFailed, 0, m.failure(b, err))
 	}

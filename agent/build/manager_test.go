@@ -40,7 +40,7 @@ var shopFiles = []string{"hks.yaml", shop, "api/Dockerfile", "FROM scratch\n", "
 func TestABuildMakesOneReleaseOfDigests(t *testing.T) {
 	b := newBench(t)
 	b.builder.letGo()
-	accepted := b.submit("shop", agent.BuildRequest{Test: true, Fresh: true, Env: map[string]string{"KEY": "canary"}, Replicas: map[string]int{"web": 4}}, shopFiles...)
+	accepted := b.submit("shop", agent.BuildRequest{Test: true, Fresh: true, Env: map[string]string{"KEY": "canary"}, Replicas: map[string]agent.Scale{"web": agent.Fixed(4)}}, shopFiles...)
 	if accepted.ID != 1 || accepted.Status != agent.RunPending || accepted.By != "owner" {
 		t.Errorf("accepted %+v", accepted)
 	}
@@ -67,7 +67,7 @@ func TestABuildMakesOneReleaseOfDigests(t *testing.T) {
 			t.Errorf("component %d of the release: %+v", i, c)
 		}
 	}
-	if r.Replicas["api"] != 2 || r.Replicas["web"] != 4 || len(r.Replicas) != 2 {
+	if r.Replicas["api"] != agent.Fixed(2) || r.Replicas["web"] != agent.Fixed(4) || len(r.Replicas) != 2 {
 		t.Errorf("replicas %v", r.Replicas)
 	}
 
@@ -326,6 +326,30 @@ func TestABuildGoesOnAfterARestart(t *testing.T) {
 	}
 	if err := b.m.Start(t.Context()); err != nil {
 		t.Errorf("started twice: %v", err)
+	}
+}
+
+// A build that takes the agent down with it is begun three times; stops in
+// good order don't count.
+func TestABuildThatEndsTheAgentIsNotBegunForEver(t *testing.T) {
+	b := newBench(t)
+	b.submit("shop", agent.BuildRequest{}, page, "<h1>")
+	for _, crash := range []bool{false, true, false, true, false, true} {
+		<-b.builder.begun
+		b.crashes = crash
+		b.stop()
+		b.start()
+	}
+	build, _ := b.end(1)
+	if build.Status != agent.RunFailed || build.Failure == nil || build.Failure.Code != agent.CodeBuildFailed || build.Failure.Fix == "" ||
+		!strings.Contains(build.Failure.Message, "the agent ended 3 times while the build was at work") {
+		t.Errorf("%+v, %+v", build, build.Failure)
+	}
+	if jobs := b.builder.done(); len(jobs) != 6 {
+		t.Errorf("it was begun %d times", len(jobs))
+	}
+	if b.has(1, sourceFolder) {
+		t.Error("its source stays")
 	}
 }
 

@@ -14,7 +14,8 @@ type Store interface {
 	BuildRequest(ctx context.Context, id int64) (agent.BuildRequest, error)
 	Builds(ctx context.Context, app string, env agent.Environment) ([]agent.Build, error)
 	UnfinishedBuilds(ctx context.Context) ([]agent.Build, error)
-	StartBuild(ctx context.Context, id int64) (started bool, err error)
+	StartBuild(ctx context.Context, id int64) (attempt int, err error)
+	PauseBuild(ctx context.Context, id int64) error
 	UpdateBuild(ctx context.Context, id int64, components []agent.BuildComponent) error
 	FinishBuild(ctx context.Context, id int64, status agent.RunStatus, release int, failure *agent.Failure) (finished bool, gone []int64, err error)
 }
@@ -22,6 +23,12 @@ type Store interface {
 // Builder makes an image.
 type Builder interface {
 	Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error)
+}
+
+// Cache is what the builder keeps for later builds.
+type Cache interface {
+	DiskUsage(ctx context.Context) (buildkit.Usage, error)
+	Prune(ctx context.Context, all bool) (freed int64, err error)
 }
 
 // Deployer releases what was built. With Deploy.Build set the build ends in the

@@ -134,10 +134,10 @@ func sourceOf(c manifest.Component, found manifest.Detection) Source {
 // deployOf is the release that the components ask for, without the images
 // that are still to be made.
 func deployOf(components []manifest.Component, request agent.BuildRequest) agent.Deploy {
-	deploy := agent.Deploy{Env: request.Env, Patch: request.Patch, Replicas: map[string]int{}}
+	deploy := agent.Deploy{Env: request.Env, Patch: request.Patch, Replicas: map[string]agent.Scale{}}
 	for _, c := range components {
 		deploy.Components = append(deploy.Components, c.Component)
-		if c.Replicas > 0 {
+		if c.Replicas != (agent.Scale{}) {
 			deploy.Replicas[c.Name] = c.Replicas
 		}
 	}

@@ -61,8 +61,8 @@ func TestReadProject(t *testing.T) {
 				} else {
 					got = append(got, c.Name+" "+c.Image)
 				}
-				if want := map[bool]int{true: 3}[test.env == agent.Production && c.Name == "api"]; c.Replicas != want {
-					t.Errorf("%s has %d replicas, want %d", c.Name, c.Replicas, want)
+				if want := map[bool]agent.Scale{true: agent.Fixed(3)}[test.env == agent.Production && c.Name == "api"]; c.Replicas != want {
+					t.Errorf("%s has %v replicas, want %v", c.Name, c.Replicas, want)
 				}
 			}
 			for i := range got {

@@ -126,7 +126,7 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 
 func (w *work) job(p plan, target, push string) buildkit.Job {
 	return buildkit.Job{
-		Key:     w.build.App + "/" + w.component.Name,
+		Key: w.build.App + "/" + w.component.Name, Mounts: "app/" + w.build.App,
 		Context: p.folder, Dockerfile: p.dockerfile, Ignore: p.ignore, File: p.file, Target: target, Args: w.component.Build.Args,
 		Labels: map[string]string{"hks.dev/app": w.build.App, "hks.dev/component": w.component.Name, "hks.dev/build": strconv.FormatInt(w.build.ID, 10)},
 		Push:   push, Fresh: w.request.Fresh, Carried: w.carried,

@@ -24,8 +24,9 @@ const (
 type folders struct {
 	context  *os.Root
 	recipe   *os.Root
-	filename string // of the recipe in its folder
-	made     string // folder that was made for this build; "" for none
+	filename string   // of the recipe in its folder
+	made     string   // folder that was made for this build; "" for none
+	mark     *os.File // holds a lock on made, which ends with this process
 }
 
 func openFolders(job Job) (*folders, error) {
@@ -68,7 +69,10 @@ func (f *folders) open(job Job) (err error) {
 // write makes a folder for a recipe that is no file of the source, and an
 // empty one in place of a source.
 func (f *folders) write(recipe []byte, ignore []string) (err error) {
-	if f.made, err = os.MkdirTemp("", "hks-build-"); err != nil { // mode 0700
+	if f.made, err = os.MkdirTemp("", madePrefix); err != nil { // mode 0700
+		return err
+	}
+	if f.mark, err = locked(f.made); err != nil {
 		return err
 	}
 	dir := filepath.Join(f.made, localDockerfile)
@@ -94,6 +98,9 @@ func (f *folders) close() {
 		}
 	}
 	if f.made != "" {
-		_ = os.RemoveAll(f.made) // a recipe that stays in the temporary folder harms nobody
+		_ = os.RemoveAll(f.made) // Sweep removes what stays
+	}
+	if f.mark != nil {
+		_ = f.mark.Close() // only for its lock
 	}
 }

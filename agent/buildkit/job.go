@@ -20,6 +20,7 @@ import (
 // Job is one build.
 type Job struct {
 	Key        string            // of what is built, such as an app's component: files sent for it before are not sent again
+	Mounts     string            // whose cache mounts (RUN --mount=type=cache) its steps see, such as an app; nobody else's builds see them
 	Context    string            // folder of the source; its .dockerignore counts, and no link leads out of it
 	Dockerfile []byte            // the recipe; nil takes File
 	Ignore     []string          // patterns of what is no part of Context, for a recipe of Dockerfile and a Context without a .dockerignore
@@ -58,6 +59,8 @@ func (c *Client) options(job Job) (opt client.SolveOpt, done func(), err error) 
 	for name, value := range job.Args {
 		opt.FrontendAttrs["build-arg:"+name] = value
 	}
+	// After the project's own arguments: it can't name another's.
+	opt.FrontendAttrs["build-arg:BUILDKIT_CACHE_MOUNT_NS"] = job.Mounts
 	for name, value := range job.Labels {
 		opt.FrontendAttrs["label:"+name] = value
 	}

@@ -34,7 +34,7 @@ func testClient(t *testing.T, change func(*ClientConfig)) *Client {
 func TestOptions(t *testing.T) {
 	c := testClient(t, func(cfg *ClientConfig) { cfg.Network = NetworkNone })
 	opt, done, err := c.options(Job{
-		Key: "web/app", Dockerfile: []byte("FROM scratch\n"), Target: "out", Args: map[string]string{"A": "b"}, Labels: map[string]string{"l": "m"},
+		Key: "web/app", Mounts: "web", Dockerfile: []byte("FROM scratch\n"), Target: "out", Args: map[string]string{"A": "b", "BUILDKIT_CACHE_MOUNT_NS": "other"}, Labels: map[string]string{"l": "m"},
 		Push: "web/app:12", Fresh: true, Epoch: time.Unix(1_700_000_000, 0),
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func TestOptions(t *testing.T) {
 	}
 	attrs := map[string]string{
 		"cmdline": "dockerfile.v0", "filename": "Dockerfile", "force-network-mode": "none", "target": "out", "no-cache": "",
-		"build-arg:A": "b", "build-arg:SOURCE_DATE_EPOCH": "1700000000", "label:l": "m",
+		"build-arg:A": "b", "build-arg:BUILDKIT_CACHE_MOUNT_NS": "web", "build-arg:SOURCE_DATE_EPOCH": "1700000000", "label:l": "m",
 	}
 	if !maps.Equal(opt.FrontendAttrs, attrs) {
 		t.Errorf("attributes = %v", opt.FrontendAttrs)

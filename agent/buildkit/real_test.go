@@ -274,6 +274,7 @@ func TestRealBuild(t *testing.T) {
 
 	t.Run("push", b.testPush)
 	t.Run("cache", b.testCache)
+	t.Run("cache mounts", b.testCacheMounts)
 	t.Run("secret", b.testSecret)
 	t.Run("links", b.testLinks)
 	t.Run("target", b.testTarget)
@@ -331,6 +332,28 @@ func (b *bench) testCache(t *testing.T) {
 		if events.has(StepCached, "RUN echo once") != cached {
 			t.Errorf("cached is not %v: %+v", cached, events.events)
 		}
+	}
+}
+
+// testCacheMounts has an app find what it left in a cache mount, and others not.
+func (b *bench) testCacheMounts(t *testing.T) {
+	build := func(app, script string, args map[string]string) error {
+		recipe := ownBase + "ARG BUILDKIT_CACHE_MOUNT_NS\nRUN --mount=type=cache,id=packages,target=/cache " + script + "\n"
+		_, err := b.client.Solve(t.Context(), Job{Key: app, Mounts: "app/" + app, Dockerfile: []byte(recipe), Args: args}, b.log(t))
+		return err
+	}
+	if err := build("shop", "echo left > /cache/file", nil); err != nil {
+		t.Fatal(err)
+	}
+	for app, args := range map[string]map[string]string{
+		"blog": nil, "thief": {"BUILDKIT_CACHE_MOUNT_NS": "app/shop"}, "": nil,
+	} {
+		if err := build(app, "test ! -e /cache/file", args); err != nil {
+			t.Errorf("%q sees the cache mount of another app: %v", app, err)
+		}
+	}
+	if err := build("shop", "grep left /cache/file", nil); err != nil {
+		t.Errorf("the cache mount of an app is not kept: %v", err)
 	}
 }
 
@@ -657,13 +680,19 @@ func (b *bench) testUsage(t *testing.T) {
 	if err != nil || before.Total == 0 || before.Reclaimable > before.Total {
 		t.Fatalf("usage = %+v, %v", before, err)
 	}
-	freed, err := b.client.Prune(t.Context(), 0)
+	if freed, err := b.client.Prune(t.Context(), false); err != nil || freed != 0 || before.Old != 0 {
+		t.Errorf("of what was made a moment ago %d bytes are old, %d were freed: %v", before.Old, freed, err)
+	}
+	freed, err := b.client.Prune(t.Context(), true)
 	if err != nil || freed == 0 {
 		t.Fatalf("freed %d, %v", freed, err)
 	}
 	after, err := b.client.DiskUsage(t.Context())
 	if err != nil || after.Total >= before.Total {
 		t.Errorf("usage after = %+v, %v; before %+v", after, err, before)
+	}
+	if rest := before.Reclaimable - freed; rest < -1<<20 || rest > 1<<20 {
+		t.Errorf("%d bytes were said to go, %d went", before.Reclaimable, freed)
 	}
 }
 

@@ -105,13 +105,13 @@ func (c *Client) Restart(ctx context.Context, app string, env agent.Environment)
 	return c.act(ctx, app, env, "/restart", nil)
 }
 
-// Scale changes the number of instances of a component, which needs no name
-// where it is the only one.
-func (c *Client) Scale(ctx context.Context, app string, env agent.Environment, component string, replicas int) (agent.App, error) {
+// Scale changes how many instances of a component there are to be; the only
+// component needs no name.
+func (c *Client) Scale(ctx context.Context, app string, env agent.Environment, component string, to agent.Scale) (agent.App, error) {
 	return c.act(ctx, app, env, "/scale", struct {
-		Component string `json:"component,omitempty"`
-		Replicas  int    `json:"replicas"`
-	}{component, replicas})
+		Component string      `json:"component,omitempty"`
+		Replicas  agent.Scale `json:"replicas"`
+	}{component, to})
 }
 
 // Stop takes the instances away and keeps the rest.

@@ -107,6 +107,20 @@ func (c *Client) CancelBuild(ctx context.Context, id int64) (agent.Build, error)
 	return b, err
 }
 
+// BuildCache tells what the builder keeps for later builds.
+func (c *Client) BuildCache(ctx context.Context) (agent.BuildCache, error) {
+	var cache agent.BuildCache
+	err := c.callWithin(ctx, pushTimeout, http.MethodGet, "/api/builds/cache", nil, &cache)
+	return cache, err
+}
+
+// PruneBuildCache removes what no build used in a week, or with all everything.
+func (c *Client) PruneBuildCache(ctx context.Context, all bool) (agent.BuildCachePrune, error) {
+	var done agent.BuildCachePrune
+	err := c.callWithin(ctx, pushTimeout, http.MethodDelete, "/api/builds/cache?all="+strconv.FormatBool(all), nil, &done)
+	return done, err
+}
+
 // BuildLog yields the lines of a build's log. With follow it goes on over
 // broken connections, without a line coming twice, to the last line, which
 // holds the build.

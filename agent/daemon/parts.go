@@ -197,7 +197,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 		return err
 	}
 	p.builds, err = build.New(build.Config{
-		Store: p.store, Builder: p.builder.client, Deployer: p.apps, Bases: bases{p.registry},
+		Store: p.store, Builder: p.builder.client, Cache: p.builder.client, Budget: int64(cfg.Settings.Build.Cache), Deployer: p.apps, Bases: bases{p.registry},
 		Dir: cfg.Settings.Paths().State("builds"), CA: cfg.Settings.Build.CA != "",
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})

@@ -141,7 +141,7 @@ func (m *Manager) archive(ctx context.Context, d agent.FunctionDeploy) (digest s
 	}
 	made := filepath.Join(work, "archive.tar")
 	_, err = m.cfg.Builder.Solve(ctx, buildkit.Job{
-		Key: "function/" + d.Spec.Name, Context: filepath.Join(work, "source"), Dockerfile: dockerfile, Archive: made,
+		Key: "function/" + d.Spec.Name, Mounts: "function/" + d.Spec.Name, Context: filepath.Join(work, "source"), Dockerfile: dockerfile, Archive: made,
 	}, func(buildkit.Event) {})
 	if err != nil {
 		return "", err

@@ -22,9 +22,15 @@ type Applier[C, T any] interface {
 // as the server holds it. hks owns the fields it names, so it takes them over
 // from other managers; fields that it does not name stay theirs.
 func Apply[C, T any](ctx context.Context, to Applier[C, T], doing string, config *C) (*T, error) {
+	return ApplyAs(ctx, to, agent.FieldManager, doing, config)
+}
+
+// ApplyAs is Apply under the name of another manager: what it names stays when
+// hks no longer does.
+func ApplyAs[C, T any](ctx context.Context, to Applier[C, T], manager, doing string, config *C) (*T, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	object, err := to.Apply(ctx, config, metav1.ApplyOptions{FieldManager: agent.FieldManager, Force: true})
+	object, err := to.Apply(ctx, config, metav1.ApplyOptions{FieldManager: manager, Force: true})
 	if err != nil {
 		return nil, Explain(doing, err)
 	}

@@ -6,6 +6,7 @@ package kube
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"k8s.io/client-go/informers"
@@ -55,6 +56,7 @@ func connect(settings *rest.Config, cfg Config) (*Client, error) {
 	settings.WarningHandler = rest.NoWarnings{}
 	// No rest.Config.Timeout: it would also end watches and followed logs. Each
 	// call has a deadline of its own in its context.
+	settings.Wrap(func(inner http.RoundTripper) http.RoundTripper { return patient{inner} })
 	set, err := kubernetes.NewForConfig(settings)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the connection to the cluster: %w", err)

@@ -64,6 +64,7 @@ func roles() map[string][]grant {
 			{"", []string{"secrets"}, nil, []string{"update"}}, // Helm keeps its releases in Secrets
 			{"apps", []string{"deployments", "statefulsets"}, nil, write},
 			{"apps", []string{"replicasets"}, nil, read},
+			{"autoscaling", []string{"horizontalpodautoscalers"}, nil, write},
 			{"batch", []string{"jobs"}, nil, write},
 			{"discovery.k8s.io", []string{"endpointslices"}, nil, read},
 			{"networking.k8s.io", []string{"ingresses", "networkpolicies"}, nil, write},

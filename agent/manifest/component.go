@@ -37,10 +37,10 @@ var templates = []string{
 // nothing outside reaches it.
 type Component struct {
 	agent.Component
-	Kind     Kind   `json:"kind"`
-	Build    *Build `json:"build,omitempty"`    // nil: Image runs as it is
-	Test     *Test  `json:"test,omitempty"`     // nil: none was named
-	Replicas int    `json:"replicas,omitempty"` // 0: left to the app
+	Kind     Kind        `json:"kind"`
+	Build    *Build      `json:"build,omitempty"`   // nil: Image runs as it is
+	Test     *Test       `json:"test,omitempty"`    // nil: none was named
+	Replicas agent.Scale `json:"replicas,omitzero"` // zero: left to the app
 }
 
 // Build says how the image of a component is made.

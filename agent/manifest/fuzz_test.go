@@ -55,7 +55,7 @@ func checkComponent(t *testing.T, c Component) {
 		c.Port < 0 || c.Port > 65535,
 		c.Port == 0 && (c.Path != "" || c.Health != "" || c.Kind != KindWorker),
 		c.Port > 0 && c.Kind == KindWorker,
-		c.Replicas < 0 || c.Replicas > maxReplicas,
+		c.Replicas.Min < 0 || c.Replicas.Max > maxReplicas || c.Replicas.Min > c.Replicas.Max,
 		len(c.Env) > maxEnvNames || len(c.Secrets) > maxSecrets || len(c.Command) > maxCommandWords:
 		t.Fatalf("%+v", c)
 	}

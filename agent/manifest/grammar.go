@@ -42,7 +42,7 @@ type componentBlock struct {
 	Secrets   *names          `yaml:"secrets"`
 	Health    *text           `yaml:"health"`
 	Resources *resourcesBlock `yaml:"resources"`
-	Replicas  *number         `yaml:"replicas"`
+	Replicas  *replicasBlock  `yaml:"replicas"`
 	Command   *argv           `yaml:"command"`
 	Test      *testBlock      `yaml:"test"`
 	Release   *argv           `yaml:"release"`
@@ -70,6 +70,16 @@ type resourcesBlock struct {
 	place
 	CPU    *plain `yaml:"cpu"` // may look like a number
 	Memory *plain `yaml:"memory"`
+}
+
+// replicasBlock says between how many instances the load decides; short form:
+// a number that it does not change.
+type replicasBlock struct {
+	place
+	Min   *number `yaml:"min"`
+	Max   *number `yaml:"max"`
+	CPU   *number `yaml:"cpu"` // percent of what an instance reserves
+	fixed *number
 }
 
 // testBlock is the target of the Dockerfile that runs the tests; short form: a

@@ -31,9 +31,6 @@ func (c *componentBlock) read(r *reader, at place, n *yaml.Node) {
 	if given(c.Health) {
 		r.path(c.Health)
 	}
-	if c.Replicas != nil && c.Replicas.ok && (c.Replicas.value < 1 || c.Replicas.value > maxReplicas) {
-		r.add(c.Replicas.place, "hks app stop takes all instances away", "%d instances can't be asked for, 1 to %d can", c.Replicas.value, maxReplicas)
-	}
 	if c.Build != nil && c.Image != nil {
 		r.add(later(c.Build.place, c.Image.place), "take one of them out", "build and image exclude each other")
 	}
@@ -62,6 +59,57 @@ func (v *resourcesBlock) read(r *reader, at place, n *yaml.Node) {
 	r.fields(at, n, v)
 	r.quantity(v.CPU, cpu)
 	r.quantity(v.Memory, memory)
+}
+
+func (v *replicasBlock) read(r *reader, at place, n *yaml.Node) {
+	v.place = at
+	if n.Kind != yaml.MappingNode {
+		v.fixed = &number{}
+		v.fixed.read(r, at, n)
+		r.instances(v.fixed)
+		return
+	}
+	r.fields(at, n, v)
+	r.instances(v.Min)
+	r.instances(v.Max)
+	if v.Max == nil {
+		r.add(at, "give at least the most: {max: 4}; min is 1 and cpu 70 without more words", "the key max is missing")
+	}
+	if v.Max != nil && v.Max.ok && (v.Min == nil || v.Min.ok) {
+		if scale := v.scale(); scale.Max <= scale.Min && scale.Max > 0 {
+			r.add(v.Max.place, "give a max above min, or a fixed number", "from %d to %d instances there is nothing to scale", scale.Min, scale.Max)
+		}
+	}
+	if v.CPU != nil && v.CPU.ok && (v.CPU.value < agent.MinScaleCPU || v.CPU.value > agent.MostScaleCPU) {
+		r.add(v.CPU.place, "give the percentage of its reserved CPU that an instance is to take, such as 70", "%d %% is not between %d and %d", v.CPU.value, agent.MinScaleCPU, agent.MostScaleCPU)
+	}
+}
+
+// instances checks a number of them.
+func (r *reader) instances(n *number) {
+	if n != nil && n.ok && (n.value < 1 || n.value > maxReplicas) {
+		r.add(n.place, "hks app stop takes all instances away", "%d instances can't be asked for, 1 to %d can", n.value, maxReplicas)
+	}
+}
+
+// scale is the resolved form; zero where nothing was said.
+func (v *replicasBlock) scale() agent.Scale {
+	switch {
+	case v == nil:
+		return agent.Scale{}
+	case v.fixed != nil:
+		return agent.Fixed(v.fixed.value)
+	}
+	s := agent.Scale{Min: 1, CPU: agent.ScaleCPU}
+	for _, key := range []struct {
+		from *number
+		to   *int
+	}{{v.Min, &s.Min}, {v.Max, &s.Max}, {v.CPU, &s.CPU}} {
+		if key.from != nil {
+			*key.to = key.from.value
+		}
+	}
+	return s
 }
 
 func (v *testBlock) read(r *reader, at place, n *yaml.Node) {

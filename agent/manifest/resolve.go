@@ -135,9 +135,7 @@ func (all resolved) component(name string) Component {
 		Kind: block.kind(),
 	}
 	c.Host, c.Path = all.route(name)
-	if block.Replicas != nil {
-		c.Replicas = block.Replicas.value
-	}
+	c.Replicas = block.Replicas.scale()
 	if block.Resources != nil {
 		c.CPU, c.Memory = block.Resources.CPU.text(), block.Resources.Memory.text()
 	}

@@ -75,7 +75,7 @@ func TestSchemaRefuses(t *testing.T) {
 	rs := resolvedSchema(t)
 	for _, name := range []string{
 		"unknown key", "unknown build key", "unknown environment", "app missing", "app of wrong type", "app of wrong form", "no component",
-		"component name", "reserved name", "both", "kind", "port too high", "port negative", "port is a text", "replicas", "folder is absolute",
+		"component name", "reserved name", "both", "kind", "port too high", "port negative", "port is a text", "replicas", "scale without max", "scale too far", "scale at no load", "scale at a text", "scale by something", "folder is absolute",
 		"folder is empty", "template", "target", "route of wrong form", "route is empty", "host", "health", "env name", "env value",
 		"env is a list", "secret with a value", "duplicate secret", "cpu", "memory in cores", "command is empty", "test without target", "too many secrets",
 	} {

@@ -23,22 +23,22 @@ type App struct {
 	Name        string
 	Environment agent.Environment
 	Desired     string
-	Scale       map[string]int     // instances asked for, by component; missing: 1
-	Serving     int                // the release that serves; 0: none yet
-	RestartedAt time.Time          // zero: never by hand
-	Maintenance *agent.Maintenance // nil: the app answers itself, and the cluster knows
-	Routing     int                // counts changes of domains and maintenance
-	Routed      int                // the count that the cluster was told
+	Scale       map[string]agent.Scale // instances asked for, by component; missing: 1
+	Serving     int                    // the release that serves; 0: none yet
+	RestartedAt time.Time              // zero: never by hand
+	Maintenance *agent.Maintenance     // nil: the app answers itself, and the cluster knows
+	Routing     int                    // counts changes of domains and maintenance
+	Routed      int                    // the count that the cluster was told
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
 
 // Replicas is how many instances of a component are asked for.
-func (a App) Replicas(component string) int {
+func (a App) Replicas(component string) agent.Scale {
 	if n, ok := a.Scale[component]; ok {
 		return n
 	}
-	return 1
+	return agent.Fixed(1)
 }
 
 // AppState is an app with the two releases that tell its status. Values of
@@ -155,11 +155,11 @@ func (s *Store) StartApp(ctx context.Context, name string, env agent.Environment
 
 // ScaleApp changes how many instances components of an app are to have; those
 // not named stay as they are.
-func (s *Store) ScaleApp(ctx context.Context, name string, env agent.Environment, replicas map[string]int) error {
+func (s *Store) ScaleApp(ctx context.Context, name string, env agent.Environment, replicas map[string]agent.Scale) error {
 	return s.tx(ctx, func(tx *sql.Tx) error { return s.scale(ctx, tx, name, env, replicas) })
 }
 
-func (s *Store) scale(ctx context.Context, tx *sql.Tx, name string, env agent.Environment, replicas map[string]int) error {
+func (s *Store) scale(ctx context.Context, tx *sql.Tx, name string, env agent.Environment, replicas map[string]agent.Scale) error {
 	patch, err := json.Marshal(replicas)
 	if err != nil {
 		return fmt.Errorf("writing a scale: %w", err)

@@ -85,7 +85,7 @@ func digestsOf(images map[string]Image) map[string]string {
 // makes the app where there is none, asks for it to run, and cancels the
 // releases that were unfinished, whose numbers are returned. Replicas changes
 // how many instances the components named are to have.
-func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas map[string]int) (accepted AppRelease, cancelled []int, err error) {
+func (s *Store) AddRelease(ctx context.Context, r AppRelease, replicas map[string]agent.Scale) (accepted AppRelease, cancelled []int, err error) {
 	now := fromMillis(millis(s.cfg.Now()))
 	r.Status, r.Failure, r.CreatedAt, r.FinishedAt = agent.ReleasePending, nil, now, fromMillis(0)
 	err = s.tx(ctx, func(tx *sql.Tx) error {

@@ -35,7 +35,7 @@ func newRelease(image string, env map[string]string) AppRelease {
 	}}
 }
 
-func addRelease(t *testing.T, s *Store, r AppRelease, replicas map[string]int) AppRelease {
+func addRelease(t *testing.T, s *Store, r AppRelease, replicas map[string]agent.Scale) AppRelease {
 	t.Helper()
 	added, _, err := s.AddRelease(t.Context(), r, replicas)
 	if err != nil {
@@ -150,14 +150,14 @@ func TestOldReleasesGoButNeverTheServingOne(t *testing.T) {
 
 func TestA19DesiredState(t *testing.T) {
 	s := openAppStore(t)
-	addRelease(t, s, newRelease("web:1", nil), map[string]int{"app": 3})
+	addRelease(t, s, newRelease("web:1", nil), map[string]agent.Scale{"app": agent.Fixed(3)})
 	if cancelled, err := s.StopApp(t.Context(), "web", agent.Staging); err != nil || len(cancelled) != 1 {
 		t.Fatalf("stop cancelled %v, %v", cancelled, err)
 	}
 	expect := func(desired string, replicas int) {
 		t.Helper()
 		state, ok, err := s.App(t.Context(), "web", agent.Staging)
-		if err != nil || !ok || state.Desired != desired || state.Replicas("app") != replicas {
+		if err != nil || !ok || state.Desired != desired || state.Replicas("app") != agent.Fixed(replicas) {
 			t.Fatalf("want %s with %d: got %+v, %v, %v", desired, replicas, state.App, ok, err)
 		}
 	}
@@ -165,7 +165,7 @@ func TestA19DesiredState(t *testing.T) {
 	if err := s.StartApp(t.Context(), "web", agent.Staging); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ScaleApp(t.Context(), "web", agent.Staging, map[string]int{"app": 2}); err != nil {
+	if err := s.ScaleApp(t.Context(), "web", agent.Staging, map[string]agent.Scale{"app": agent.Fixed(2)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.RestartApp(t.Context(), "web", agent.Staging); err != nil {
@@ -178,7 +178,7 @@ func TestA19DesiredState(t *testing.T) {
 	expect(DesiredDeleted, 2)
 	for what, err := range map[string]error{
 		"start": s.StartApp(t.Context(), "web", agent.Staging),
-		"scale": s.ScaleApp(t.Context(), "web", agent.Staging, map[string]int{"app": 4}),
+		"scale": s.ScaleApp(t.Context(), "web", agent.Staging, map[string]agent.Scale{"app": agent.Fixed(4)}),
 		"deploy": func() error {
 			_, _, err := s.AddRelease(t.Context(), newRelease("web:2", nil), nil)
 			return err

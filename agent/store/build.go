@@ -130,15 +130,29 @@ func (s *Store) builds(ctx context.Context, where string, args ...any) ([]agent.
 	return builds, nil
 }
 
-// StartBuild marks a build as running; false when it was ended before.
-func (s *Store) StartBuild(ctx context.Context, id int64) (started bool, err error) {
-	result, err := s.db.ExecContext(ctx, `UPDATE build SET status = ?, started_at = ? WHERE id = ? AND status IN ('pending', 'running')`,
-		string(agent.RunRunning), millis(s.cfg.Now()), id)
-	if err != nil {
-		return false, fmt.Errorf("starting build %d: %w", id, err)
+// StartBuild marks a build as running and tells how often that was done by
+// now; 0 when it was ended before.
+func (s *Store) StartBuild(ctx context.Context, id int64) (attempt int, err error) {
+	err = s.db.QueryRowContext(ctx, `UPDATE build SET status = ?, started_at = ?, attempts = attempts + 1
+		WHERE id = ? AND status IN ('pending', 'running') RETURNING attempts`,
+		string(agent.RunRunning), millis(s.cfg.Now()), id).Scan(&attempt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
 	}
-	n, err := result.RowsAffected()
-	return n > 0, err
+	if err != nil {
+		return 0, fmt.Errorf("starting build %d: %w", id, err)
+	}
+	return attempt, nil
+}
+
+// PauseBuild takes the last start of a build back: the agent ends it in good
+// order, which says nothing of the build.
+func (s *Store) PauseBuild(ctx context.Context, id int64) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE build SET attempts = max(attempts - 1, 0) WHERE id = ? AND status IN ('pending', 'running')`, id)
+	if err != nil {
+		return fmt.Errorf("pausing build %d: %w", id, err)
+	}
+	return nil
 }
 
 // UpdateBuild keeps how far the components of a build are.

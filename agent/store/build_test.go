@@ -41,7 +41,7 @@ func ids(builds []agent.Build) []int64 {
 func TestABuildFromItsAcceptanceToItsEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hks.db")
 	s := openAt(t, path, nil)
-	request := agent.BuildRequest{Test: true, Env: map[string]string{"KEY": "canary-value"}, Replicas: map[string]int{"api": 2}}
+	request := agent.BuildRequest{Test: true, Env: map[string]string{"KEY": "canary-value"}, Replicas: map[string]agent.Scale{"api": agent.Fixed(2)}}
 	added := addBuild(t, s, "shop", agent.Production, request)
 	if added.ID != 1 || added.Status != agent.RunPending || added.CreatedAt.IsZero() {
 		t.Errorf("accepted %+v", added)
@@ -54,15 +54,15 @@ func TestABuildFromItsAcceptanceToItsEnd(t *testing.T) {
 		t.Errorf("the request is kept as %q", sealed)
 	}
 	got, err := s.BuildRequest(t.Context(), 1)
-	if err != nil || !got.Test || got.Env["KEY"] != "canary-value" || got.Replicas["api"] != 2 {
+	if err != nil || !got.Test || got.Env["KEY"] != "canary-value" || got.Replicas["api"] != agent.Fixed(2) {
 		t.Errorf("the request comes back as %+v, %v", got, err)
 	}
 
-	if started, err := s.StartBuild(t.Context(), 1); err != nil || !started {
-		t.Errorf("starting: %v, %v", started, err)
+	if attempt, err := s.StartBuild(t.Context(), 1); err != nil || attempt == 0 {
+		t.Errorf("starting: %v, %v", attempt, err)
 	}
-	if started, err := s.StartBuild(t.Context(), 1); err != nil || !started {
-		t.Errorf("starting again, as after a restart: %v, %v", started, err)
+	if attempt, err := s.StartBuild(t.Context(), 1); err != nil || attempt == 0 {
+		t.Errorf("starting again, as after a restart: %v, %v", attempt, err)
 	}
 	made := []agent.BuildComponent{{Name: "api", From: "go", Image: "registry.hks.internal/shop/api:build-1@sha256:aa", Digest: "sha256:aa", Tested: true}}
 	if err := s.UpdateBuild(t.Context(), 1, made); err != nil {
@@ -77,8 +77,8 @@ func TestABuildFromItsAcceptanceToItsEnd(t *testing.T) {
 	if _, err := s.BuildRequest(t.Context(), 1); err == nil {
 		t.Error("values of the environment are kept after the end")
 	}
-	if started, err := s.StartBuild(t.Context(), 1); err != nil || started {
-		t.Errorf("starting what has ended: %v, %v", started, err)
+	if attempt, err := s.StartBuild(t.Context(), 1); err != nil || attempt != 0 {
+		t.Errorf("starting what has ended: %v, %v", attempt, err)
 	}
 	finished, gone, err := s.FinishBuild(t.Context(), 1, agent.RunCancelled, 0, nil)
 	if err != nil || finished || gone != nil {
@@ -90,7 +90,7 @@ func TestABuildFromItsAcceptanceToItsEnd(t *testing.T) {
 }
 
 func TestABuildThatFailsSaysWhy(t *testing.T) {
-	s := open(t)
+	s := openAppStore(t)
 	addBuild(t, s, "shop", agent.Staging, agent.BuildRequest{})
 	why := agent.Failure{Code: agent.CodeBuildFailed, Message: "api: npm ci: exit code 1", Fix: "see the log"}
 	finishBuild(t, s, 1, agent.RunFailed, 0, &why)
@@ -104,7 +104,7 @@ func TestABuildThatFailsSaysWhy(t *testing.T) {
 }
 
 func TestABuildWhoseSourceHasNoPlaceIsNotKept(t *testing.T) {
-	s := open(t)
+	s := openAppStore(t)
 	full := errors.New("no room")
 	_, err := s.AddBuild(t.Context(), agent.Build{App: "shop", Environment: agent.Staging}, agent.BuildRequest{}, func(id int64) error { return full })
 	if !errors.Is(err, full) {
@@ -116,7 +116,7 @@ func TestABuildWhoseSourceHasNoPlaceIsNotKept(t *testing.T) {
 }
 
 func TestBuildsAreListed(t *testing.T) {
-	s := open(t)
+	s := openAppStore(t)
 	addBuild(t, s, "shop", agent.Staging, agent.BuildRequest{})
 	addBuild(t, s, "shop", agent.Production, agent.BuildRequest{})
 	addBuild(t, s, "blog", agent.Staging, agent.BuildRequest{})
@@ -147,7 +147,7 @@ func TestBuildsAreListed(t *testing.T) {
 }
 
 func TestOldBuildsGoButThoseUnderWay(t *testing.T) {
-	s := open(t)
+	s := openAppStore(t)
 	waits := addBuild(t, s, "shop", agent.Staging, agent.BuildRequest{})
 	var gone []int64
 	for range KeptBuilds + 2 {
@@ -174,7 +174,7 @@ func TestOldBuildsGoButThoseUnderWay(t *testing.T) {
 }
 
 func TestARequestBelongsToItsBuild(t *testing.T) {
-	s := open(t)
+	s := openAppStore(t)
 	addBuild(t, s, "shop", agent.Staging, agent.BuildRequest{Env: map[string]string{"KEY": "canary"}})
 	addBuild(t, s, "blog", agent.Staging, agent.BuildRequest{})
 	if _, err := s.db.ExecContext(t.Context(), `UPDATE build SET request = (SELECT request FROM build WHERE id = 1) WHERE id = 2`); err != nil {
@@ -182,5 +182,26 @@ func TestARequestBelongsToItsBuild(t *testing.T) {
 	}
 	if got, err := s.BuildRequest(t.Context(), 2); err == nil {
 		t.Errorf("a request moved to another build opens: %+v", got)
+	}
+}
+
+func TestABuildCountsHowOftenItWasBegun(t *testing.T) {
+	s := openAppStore(t)
+	b, err := s.AddBuild(t.Context(), agent.Build{App: "shop", Environment: agent.Staging}, agent.BuildRequest{}, func(int64) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		pause bool
+		want  int
+	}{{false, 1}, {false, 2}, {true, 2}, {false, 3}, {true, 3}} {
+		if step.pause { // the start before is taken back
+			if err := s.PauseBuild(t.Context(), b.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if attempt, err := s.StartBuild(t.Context(), b.ID); err != nil || attempt != step.want {
+			t.Errorf("attempt %d, want %d: %v", attempt, step.want, err)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func flatDatabase(t *testing.T) string {
 func TestAnAppOfBeforeHasOneComponent(t *testing.T) {
 	s := openAt(t, flatDatabase(t), nil)
 	state, ok, err := s.App(t.Context(), "web", agent.Staging)
-	if err != nil || !ok || state.Replicas("app") != 3 || len(state.Scale) != 1 || state.Serving != 2 || state.Newest.Number != 4 || state.Current.Number != 2 {
+	if err != nil || !ok || state.Replicas("app") != agent.Fixed(3) || len(state.Scale) != 1 || state.Serving != 2 || state.Newest.Number != 4 || state.Current.Number != 2 {
 		t.Fatalf("%+v, %v, %v", state, ok, err)
 	}
 	tests := map[int]struct {
@@ -116,7 +116,7 @@ func TestImagesAndScaleAreOfAComponent(t *testing.T) {
 	r := newRelease("web:1", nil)
 	r.Spec.Components = append(r.Spec.Components, agent.Component{Name: "worker", Image: "work:1"})
 	r.Images = map[string]Image{"app": {Pull: "web@sha256:aa", Digest: "sha256:aa"}}
-	added := addRelease(t, s, r, map[string]int{"worker": 2})
+	added := addRelease(t, s, r, map[string]agent.Scale{"worker": agent.Fixed(2)})
 	if added.Digests["app"] != "sha256:aa" || len(added.Digests) != 1 {
 		t.Errorf("accepted: %v", added.Digests)
 	}
@@ -125,14 +125,14 @@ func TestImagesAndScaleAreOfAComponent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.ScaleApp(t.Context(), "web", agent.Staging, map[string]int{"app": 4}); err != nil {
+	if err := s.ScaleApp(t.Context(), "web", agent.Staging, map[string]agent.Scale{"app": agent.Fixed(4)}); err != nil {
 		t.Fatal(err)
 	}
 	state, _, err := s.App(t.Context(), "web", agent.Staging)
 	if err != nil || !maps.Equal(state.Newest.Digests, map[string]string{"app": "sha256:aa", "worker": "sha256:bb"}) || state.Newest.Images["worker"].Pull != "work:1" {
 		t.Errorf("images: %v, %v", state.Newest.Images, err)
 	}
-	if state.Replicas("app") != 4 || state.Replicas("worker") != 2 || state.Replicas("other") != 1 {
+	if state.Replicas("app") != agent.Fixed(4) || state.Replicas("worker") != agent.Fixed(2) || state.Replicas("other") != agent.Fixed(1) {
 		t.Errorf("scale: %v", state.Scale)
 	}
 }

@@ -2,7 +2,7 @@
 // the store. Nothing is shown as done before the appliance said so.
 import { api, ApiError } from './api.js';
 import { commands } from './commands.js';
-import { sentence } from './format.js';
+import { scaleOf, sentence } from './format.js';
 import { openDialog, putApp, toast } from './store.js';
 
 /**
@@ -45,7 +45,7 @@ export function actionsOf(app) {
 		});
 		const [first] = app.components;
 		const several = app.components.length > 1;
-		actions.push({ id: 'scale', label: 'Scale', icon: 'scale', cli: commands.scale(app, first.replicas, several ? first.name : ''), run: () => openDialog({ kind: 'scale', app }) });
+		actions.push({ id: 'scale', label: 'Scale', icon: 'scale', cli: commands.scale(app, scaleOf(first), several ? first.name : ''), run: () => openDialog({ kind: 'scale', app }) });
 		actions.push({ id: 'stop', label: 'Stop', icon: 'stop', cli: commands.app('stop', app), run: () => openDialog({ kind: 'stop', app }) });
 	} else {
 		actions.push({

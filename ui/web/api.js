@@ -220,7 +220,7 @@ export const api = {
 	restart: (name, environment) => request('POST', `${appPath(name, environment)}/restart`),
 	/** @param {string} name @param {string} from @param {string} to @returns {Promise<hks.Release>} */
 	promote: (name, from, to) => request('POST', `${appPath(name, to)}/promote`, { from }),
-	/** @param {string} name @param {string} environment @param {string} component @param {number} replicas @returns {Promise<hks.App>} */
+	/** @param {string} name @param {string} environment @param {string} component @param {hks.Scale} replicas @returns {Promise<hks.App>} */
 	scale: (name, environment, component, replicas) => request('POST', `${appPath(name, environment)}/scale`, { component, replicas }, { again: true }),
 	/** @param {string} name @param {string} environment @returns {Promise<hks.App>} */
 	stop: (name, environment) => request('POST', `${appPath(name, environment)}/stop`, undefined, { again: true }),

@@ -21,8 +21,8 @@ const ofComponent = (component) => (component ? ` --component ${quote(component)
 export const commands = {
 	/** @param {string} verb @param {Target} app */
 	app: (verb, app) => `hks app ${verb} ${quote(app.name)}${inEnvironment(app.environment)}`,
-	/** @param {Target} app @param {number | string} replicas @param {string} [component] */
-	scale: (app, replicas, component) => `hks app scale ${quote(app.name)} ${replicas}${ofComponent(component)}${inEnvironment(app.environment)}`,
+	/** @param {Target} app @param {hks.Scale} to @param {string} [component] */
+	scale: (app, to, component) => `hks app scale ${quote(app.name)} ${typeof to === 'number' ? to : `--min ${to.min} --max ${to.max} --cpu ${to.cpu}`}${ofComponent(component)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {string} key @param {string} value */
 	setEnv: (app, key, value) => `hks env set ${quote(app.name)} ${quote(`${key}=${looksSecret(key) ? '...' : value}`)}${inEnvironment(app.environment)}`,
 	/** @param {Target} app @param {string} key */

@@ -101,3 +101,9 @@ export function shortURL(url) {
 
 /** Terminal colours mean nothing here. @param {string} text */
 export const plain = (text) => text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '');
+
+/** How many instances were asked for, as the API takes it. @param {hks.ComponentState} one @returns {hks.Scale} */
+export const scaleOf = ({ autoscale, replicas }) => (autoscale ? { min: autoscale.min, max: autoscale.max, cpu: autoscale.cpu } : replicas);
+
+/** @param {hks.Scale} scale */
+export const scaleWords = (scale) => (typeof scale === 'number' ? count(scale, 'replica') : `${scale.min} to ${scale.max} replicas, as the load needs`);

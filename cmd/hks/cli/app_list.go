@@ -71,7 +71,7 @@ func (o *appListOptions) show(apps []agent.App) error {
 	t := newTable("APP", "STATUS", "RELEASE", "READY", "CPU", "MEMORY", "IMAGE", "URL")
 	for _, app := range apps {
 		t.row(style.bold(appRef{app.Name, app.Environment}.String()), style.status(string(app.Status)), releaseText(app),
-			fmt.Sprintf("%d/%d", app.Ready, app.Replicas), cpuText(app.Usage), memoryText(app.Usage), app.Image, app.URL)
+			readyOf(app), cpuText(app.Usage), memoryText(app.Usage), app.Image, app.URL)
 	}
 	if err := t.write(o.screen.out, style); err != nil {
 		return err
@@ -79,6 +79,11 @@ func (o *appListOptions) show(apps []agent.App) error {
 	for _, app := range apps {
 		if app.Maintenance != nil {
 			o.screen.print("%s: %s", appRef{app.Name, app.Environment}, maintenanceText(app))
+		}
+		for _, c := range app.Components {
+			if c.Autoscale != nil && c.Autoscale.Reason != "" && app.Status != agent.AppStopped {
+				o.screen.print("%s: %s: %s", appRef{app.Name, app.Environment}, c.Name, clean(c.Autoscale.Reason))
+			}
 		}
 		if app.Reason != "" {
 			o.screen.print("%s: %s", appRef{app.Name, app.Environment}, clean(app.Reason))
@@ -88,6 +93,23 @@ func (o *appListOptions) show(apps []agent.App) error {
 		}
 	}
 	return nil
+}
+
+// readyOf is how many instances are ready, and between which bounds their
+// number follows the load.
+func readyOf(app agent.App) string {
+	text, least, most := fmt.Sprintf("%d/%d", app.Ready, app.Replicas), 0, 0
+	for _, c := range app.Components {
+		bounds := agent.Fixed(c.Replicas)
+		if c.Autoscale != nil {
+			bounds = agent.Scale{Min: c.Autoscale.Min, Max: c.Autoscale.Max}
+		}
+		least, most = least+bounds.Min, most+bounds.Max
+	}
+	if least == most {
+		return text
+	}
+	return fmt.Sprintf("%s (%d-%d)", text, least, most)
 }
 
 // releaseText is the release that serves, and the one on its way.

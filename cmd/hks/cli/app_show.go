@@ -65,6 +65,9 @@ func (o *appShowOptions) show(ref appRef, app agent.App) error {
 	f.add("Image", app.Image)
 	f.add("Digest", app.Digest)
 	f.add("Ready", fmt.Sprintf("%d of %d", app.Ready, app.Replicas))
+	if len(app.Components) == 1 {
+		f.add("Autoscale", autoscaleText(app.Components[0].Autoscale))
+	}
 	f.add("CPU", cpuText(app.Usage))
 	f.add("Memory", memoryText(app.Usage))
 	f.add("Created", ago(o.now(), app.CreatedAt))
@@ -107,9 +110,27 @@ func maintenanceText(app agent.App) string {
 func (s *session) showComponents(components []agent.ComponentState) error {
 	t := newTable("COMPONENT", "READY", "IMAGE", "CPU", "MEMORY", "URL")
 	for _, c := range components {
-		t.row(c.Name, fmt.Sprintf("%d of %d", c.Ready, c.Replicas), c.Image, cpuText(c.Usage), memoryText(c.Usage), c.URL)
+		t.row(c.Name, readyText(c), c.Image, cpuText(c.Usage), memoryText(c.Usage), c.URL)
 	}
-	return t.write(s.screen.out, s.screen.style)
+	if err := t.write(s.screen.out, s.screen.style); err != nil {
+		return err
+	}
+	for _, c := range components {
+		if c.Autoscale != nil {
+			s.screen.print("%s: %s", c.Name, autoscaleText(c.Autoscale))
+		}
+	}
+	return nil
+}
+
+// readyText is how many instances of a component are ready, and between which
+// bounds their number follows the load.
+func readyText(c agent.ComponentState) string {
+	text := fmt.Sprintf("%d of %d", c.Ready, c.Replicas)
+	if c.Autoscale != nil {
+		text += " (" + boundsText(c.Autoscale) + ")"
+	}
+	return text
 }
 
 // showInstances prints the pods of an application.

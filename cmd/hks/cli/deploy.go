@@ -224,7 +224,7 @@ func (o *deployOptions) changesComponent() bool {
 
 func (o *deployOptions) scale(d *agent.Deploy, component string) {
 	if o.given("replicas") {
-		d.Replicas = map[string]int{component: o.replicas}
+		d.Replicas = map[string]agent.Scale{component: agent.Fixed(o.replicas)}
 	}
 }
 

@@ -82,14 +82,14 @@ func (s *source) deploy(env agent.Environment) (agent.Deploy, error) {
 	if err != nil {
 		return agent.Deploy{}, err
 	}
-	d := agent.Deploy{Replicas: map[string]int{}}
+	d := agent.Deploy{Replicas: map[string]agent.Scale{}}
 	for _, c := range components {
 		part := c.Component
 		if c.Build != nil {
 			part.Image = "built from " + c.Build.Folder
 		}
 		d.Components = append(d.Components, part)
-		if c.Replicas > 0 {
+		if c.Replicas != (agent.Scale{}) {
 			d.Replicas[c.Name] = c.Replicas
 		}
 	}

@@ -19,8 +19,8 @@ type apps struct{ *world }
 // app is one application with its releases, oldest first.
 type app struct {
 	app      agent.App
-	replicas map[string]int // asked for, by component; missing: 1
-	ready    map[string]int // by component
+	replicas map[string]agent.Scale // asked for, by component; missing: 1
+	ready    map[string]int         // by component
 	releases []*release
 	begun    time.Time
 }
@@ -97,11 +97,29 @@ func (a *app) serving() *release {
 }
 
 // asked is the number of replicas of a component.
-func (a *app) asked(component string) int {
-	if n, ok := a.replicas[component]; ok {
-		return n
+func (a *app) asked(component string) int { return a.scale(component).Min }
+
+func (a *app) scale(component string) agent.Scale {
+	if s, ok := a.replicas[component]; ok {
+		return s
 	}
-	return 1
+	return agent.Fixed(1)
+}
+
+// autoscale is as of a component that has little to do; a worker's CPU was
+// not measured yet.
+func (a *app) autoscale(component agent.Component) *agent.Autoscale {
+	s := a.scale(component.Name)
+	if !s.Auto() {
+		return nil
+	}
+	seen := &agent.Autoscale{Min: s.Min, Max: s.Max, CPU: s.CPU}
+	if now := 12; component.Port > 0 {
+		seen.Now = &now
+	} else {
+		seen.Reason = "the CPU of its instances can't be read: no metrics were returned"
+	}
+	return seen
 }
 
 // awake has all instances of the release that serves ready.
@@ -126,7 +144,7 @@ func (a *app) snapshot(instances bool) agent.App {
 	for _, c := range r.Spec.Components {
 		one := agent.ComponentState{
 			Name: c.Name, Image: c.Image, Digest: r.Digests[c.Name], URL: a.address(c), Port: c.Port,
-			Replicas: a.asked(c.Name), Ready: a.ready[c.Name], Usage: times(a.usage(c.Name, at), a.ready[c.Name]),
+			Replicas: a.asked(c.Name), Ready: a.ready[c.Name], Usage: times(a.usage(c.Name, at), a.ready[c.Name]), Autoscale: a.autoscale(c),
 		}
 		now.Components = append(now.Components, one)
 		now.Replicas, now.Ready, now.Usage = now.Replicas+one.Replicas, now.Ready+one.Ready, plus(now.Usage, one.Usage)
@@ -222,11 +240,14 @@ func (w apps) StartApp(_ context.Context, name string, env agent.Environment, by
 	return now, err
 }
 
-func (w apps) Scale(ctx context.Context, name string, env agent.Environment, component string, replicas int, by string) (agent.App, error) {
-	if limit := hobby().Pods; replicas > limit {
+func (w apps) Scale(ctx context.Context, name string, env agent.Environment, component string, to agent.Scale, by string) (agent.App, error) {
+	if err := to.Validate(); err != nil {
+		return agent.App{}, err
+	}
+	if limit := hobby().Pods; to.Max > limit {
 		return agent.App{}, &agent.Error{
 			Code: agent.CodeQuota, Message: fmt.Sprintf("the workspace may have %d pods", limit), Fix: "ask for fewer replicas",
-			Details: map[string]any{"limit": limit, "asked": replicas},
+			Details: map[string]any{"limit": limit, "asked": to.Max},
 		}
 	}
 	before, err := w.Get(ctx, name, env)
@@ -242,10 +263,10 @@ func (w apps) Scale(ctx context.Context, name string, env agent.Environment, com
 			Details: map[string]any{"field": "component"},
 		}
 	}
-	now, err := w.update(name, env, func(a *app) { a.replicas[component], a.app.Status = replicas, agent.AppUpdating })
+	now, err := w.update(name, env, func(a *app) { a.replicas[component], a.app.Status = to, agent.AppUpdating })
 	if err == nil {
-		w.tell("info", keyOf(name, env), by, fmt.Sprintf("scaled %s to %d", component, replicas))
-		w.later(1500*time.Millisecond, name, env, func(a *app) { a.app.Status, a.ready[component] = agent.AppRunning, replicas })
+		w.tell("info", keyOf(name, env), by, fmt.Sprintf("scaled %s to %s", component, to))
+		w.later(1500*time.Millisecond, name, env, func(a *app) { a.app.Status, a.ready[component] = agent.AppRunning, to.Min })
 	}
 	return now, err
 }

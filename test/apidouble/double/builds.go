@@ -22,11 +22,36 @@ import (
 type builder struct {
 	*world
 
-	mu   sync.Mutex      // guards done
+	mu   sync.Mutex      // guards the rest
 	done map[string]bool // steps by key and name, as a cache has them
+	old  int64           // bytes of the cache
 }
 
-func newBuilder(w *world) *builder { return &builder{world: w, done: map[string]bool{}} }
+func newBuilder(w *world) *builder {
+	return &builder{world: w, done: map[string]bool{}, old: 300 << 20}
+}
+
+// ofStep is what a step takes of the cache, in bytes.
+const ofStep = 12 << 20
+
+func (b *builder) DiskUsage(context.Context) (buildkit.Usage, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := b.old + ofStep*int64(len(b.done))
+	return buildkit.Usage{Total: all, Reclaimable: all, Old: b.old}, nil
+}
+
+func (b *builder) Prune(_ context.Context, all bool) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	freed := b.old
+	if all {
+		freed += ofStep * int64(len(b.done))
+		clear(b.done)
+	}
+	b.old = 0
+	return freed, nil
+}
 
 func (b *builder) Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error) {
 	switch { // whatever the recipe says

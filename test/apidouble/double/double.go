@@ -103,8 +103,9 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	hub := api.NewHub(api.HubConfig{Log: cfg.Log})
 	journal := api.NewJournal(d.store, hub, cfg.Log)
 	d.world = newWorld(cfg.Speed, hub.Publish, journal.Record)
+	builder := newBuilder(d.world)
 	d.builds, err = build.New(build.Config{
-		Store: d.store, Builder: newBuilder(d.world), Deployer: apps{d.world}, Bases: noBases{}, Dir: settings.Paths().State("builds"),
+		Store: d.store, Builder: builder, Cache: builder, Budget: 10 << 30, Deployer: apps{d.world}, Bases: noBases{}, Dir: settings.Paths().State("builds"),
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {

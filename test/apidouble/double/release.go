@@ -40,7 +40,7 @@ func (w apps) newest(name string, env agent.Environment) agent.Spec {
 }
 
 // release accepts a release and begins to roll it out.
-func (w apps) release(name string, env agent.Environment, spec agent.Spec, replicas map[string]int, as agent.Release) (agent.Release, error) {
+func (w apps) release(name string, env agent.Environment, spec agent.Spec, replicas map[string]agent.Scale, as agent.Release) (agent.Release, error) {
 	w.mu.Lock()
 	if w.workspace == nil || w.workspace.Status != agent.WorkspaceReady {
 		w.mu.Unlock()
@@ -54,12 +54,12 @@ func (w apps) release(name string, env agent.Environment, spec agent.Spec, repli
 
 // accept writes a release down; one on its way gives way to it. The caller
 // holds w.mu.
-func (w apps) accept(name string, env agent.Environment, spec agent.Spec, replicas map[string]int, as agent.Release) *release {
+func (w apps) accept(name string, env agent.Environment, spec agent.Spec, replicas map[string]agent.Scale, as agent.Release) *release {
 	a, ok := w.apps[keyOf(name, env)]
 	if !ok {
 		a = &app{
 			app:      agent.App{Name: name, Environment: env, Status: agent.AppDeploying, CreatedAt: time.Now().UTC()},
-			replicas: map[string]int{}, ready: map[string]int{},
+			replicas: map[string]agent.Scale{}, ready: map[string]int{},
 		}
 		w.apps[keyOf(name, env)] = a
 	}

@@ -211,9 +211,9 @@ func (w *world) seed() {
 		name     string
 		env      agent.Environment
 		spec     agent.Spec
-		replicas map[string]int
+		replicas map[string]agent.Scale
 	}{
-		{"shop", agent.Production, shop("hello:1"), map[string]int{"backend": 2}}, {"shop", agent.Staging, newer, nil},
+		{"shop", agent.Production, shop("hello:1"), map[string]agent.Scale{"backend": agent.Fixed(2)}}, {"shop", agent.Staging, newer, nil},
 		{"blog", agent.Staging, web("hello:1"), nil}, {"worker", agent.Staging, web("crash:1"), nil}, {"report", agent.Staging, web("missing:9"), nil},
 		{"mailer", agent.Staging, queue, nil},
 	} {

@@ -7,41 +7,9 @@ import { html } from '../html.js';
 import { navigate } from '../router.js';
 import { dropApp, get, keyOf, putApp, putRelease, toast } from '../store.js';
 import { Changes } from './changes.js';
-import { Choice } from './choice.js';
 import { Field } from './field.js';
 import { FormDialog } from './form-dialog.js';
-import { Icon } from './icon.js';
 import { Time } from './time.js';
-
-const mostReplicas = 100;
-
-/** @param {{app: hks.App, component?: string}} props */
-export function ScaleDialog({ app, component }) {
-	const several = app.components.length > 1;
-	const [name, setName] = useState(component || app.components[0].name);
-	const now = app.components.find((one) => one.name === name)?.replicas || 0;
-	const [value, setValue] = useState(String(now));
-	const replicas = Number(value);
-	const ready = /^\d+$/.test(value) && replicas >= 1 && replicas <= mostReplicas;
-	const step = (/** @type {number} */ by) => setValue(String(Math.min(mostReplicas, Math.max(1, (replicas || 0) + by))));
-	const choose = (/** @type {string} */ chosen) => {
-		setName(chosen);
-		setValue(String(app.components.find((one) => one.name === chosen)?.replicas));
-	};
-	const run = async () => {
-		putApp(await api.scale(app.name, app.environment, name, replicas));
-		toast({ kind: 'success', message: `${several ? `${name} of ${app.name}` : app.name} goes from ${now} to ${count(replicas, 'replica')}.` });
-	};
-	return html`<${FormDialog} title=${`Scale ${app.name}`} action="Scale" command=${commands.scale(app, ready ? replicas : now, several ? name : '')} run=${run} ready=${ready}>
-		<p>How many instances ${several ? 'a component of' : 'of'} ${app.name} ${several ? 'has' : 'there are'} in ${app.environment}. Releases and rollbacks keep the number.</p>
-		${several && html`<${Choice} label="Component" value=${name} onValue=${choose} options=${app.components.map((one) => one.name)} />`}
-		<div class="stepper">
-			<button type="button" class="button" aria-label="One less" onClick=${() => step(-1)}><${Icon} name="minus" /></button>
-			<${Field} label="Replicas" value=${value} onValue=${setValue} problem=${ready ? '' : `From 1 to ${mostReplicas}; to have none, stop the app.`} input=${{ inputMode: 'numeric', autofocus: true }} />
-			<button type="button" class="button" aria-label="One more" onClick=${() => step(1)}><${Icon} name="plus" /></button>
-		</div>
-	</${FormDialog}>`;
-}
 
 /** @param {{app: hks.App}} props */
 export function StopDialog({ app }) {

@@ -83,7 +83,7 @@ class Row extends Component {
 			<td role="cell" class="cell-name"><a class="row-link" href=${appLink(app)}>${app.name}</a><span class="tag ${app.environment}">${app.environment}</span></td>
 			<td role="cell" class="cell-status"><${Status} status=${app.status} />${app.maintenance?.on && html` <${Status} status="maintenance" />`}${app.reason && app.status !== 'running' && html`<span class="reason" title=${sentence(app.reason)}>${sentence(app.reason)}</span>`}</td>
 			<td role="cell" data-label="Release" class="number">${app.release ? `#${app.release}` : '–'}${app.target ? html`<span class="muted"> → #${app.target}</span>` : ''}</td>
-			<td role="cell" data-label="Ready" class="number ${awake && app.ready < app.replicas ? 'short' : ''}">${app.ready}/${app.replicas}</td>
+			<td role="cell" data-label="Ready" class="number ${awake && app.ready < app.replicas ? 'short' : ''}">${app.ready}/${app.replicas}${app.components.some((one) => one.autoscale) && html`<span class="muted"> auto</span>`}</td>
 			<td role="cell" data-label="CPU" class="number use">${used ? html`<${Use} app=${app} field="cpu" /><span>${cores(usage.cpu)}</span>` : '–'}</td>
 			<td role="cell" data-label="Memory" class="number use wide">${used ? html`<${Use} app=${app} field="memory" /><span>${bytes(usage.memory)}</span>` : '–'}</td>
 			<td role="cell" class="cell-url">${app.url && awake && html`<a href=${app.url} target="_blank" rel="noopener" title=${app.url}><span>${shortURL(app.url)}</span><${Icon} name="external" /></a>`}</td>

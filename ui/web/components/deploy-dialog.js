@@ -28,7 +28,7 @@ function initial(app, release, component = app?.components[0]?.name || '') {
 	const now = app?.components.find((one) => one.name === component);
 	return {
 		name: app?.name || '', environment: app?.environment || 'staging', component, image: spec?.image || now?.image || '',
-		port: spec || now ? String(spec?.port || now?.port || '') : '8080', replicas: now ? String(now.replicas) : '', cpu: spec?.cpu || '', memory: spec?.memory || '', host: spec?.host || '', path: spec?.path || '', health: spec?.health || '',
+		port: spec || now ? String(spec?.port || now?.port || '') : '8080', replicas: now && !now.autoscale ? String(now.replicas) : '', cpu: spec?.cpu || '', memory: spec?.memory || '', host: spec?.host || '', path: spec?.path || '', health: spec?.health || '',
 	};
 }
 
@@ -147,7 +147,8 @@ export function DeployDialog({ app, release }) {
 			<details class="more" open=${Boolean(form.cpu || form.memory || form.host || form.path || form.health)}>
 				<summary><${Icon} name="chevron" />Replicas, limits, address and health</summary>
 				<div class="fields">
-					<${Field} label="Replicas" optional value=${form.replicas} onValue=${set('replicas')} problem=${problem('replicas')} input=${{ inputMode: 'numeric', placeholder: '1' }} />
+					<${Field} label="Replicas" optional value=${form.replicas} onValue=${set('replicas')} problem=${problem('replicas')} hint=${chosen?.autoscale ? 'Left empty, it goes on following the load.' : ''}
+						input=${{ inputMode: 'numeric', placeholder: chosen?.autoscale ? `${chosen.autoscale.min} to ${chosen.autoscale.max}` : '1' }} />
 					<${Field} label="CPU limit" optional value=${form.cpu} onValue=${set('cpu')} problem=${problem('cpu')} hint="Such as 500m or 1" />
 					<${Field} label="Memory limit" optional value=${form.memory} onValue=${set('memory')} problem=${problem('memory')} hint="Such as 256Mi or 1Gi" />
 					<${Field} class="grow" label="Host" optional value=${form.host} onValue=${set('host')} problem=${problem('host')} hint="Left empty, it gets one under the appliance's domain." />

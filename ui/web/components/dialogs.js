@@ -10,7 +10,7 @@ const images = () => import('./image-dialogs.js');
 /** @type {Record<string, any>} */
 const kinds = {
 	deploy: lazy(() => import('./deploy-dialog.js').then((m) => m.DeployDialog)),
-	scale: lazy(() => apps().then((m) => m.ScaleDialog)),
+	scale: lazy(() => import('./scale-dialog.js').then((m) => m.ScaleDialog)),
 	stop: lazy(() => apps().then((m) => m.StopDialog)),
 	delete: lazy(() => apps().then((m) => m.DeleteDialog)),
 	rollback: lazy(() => apps().then((m) => m.RollbackDialog)),

@@ -2,43 +2,9 @@ import { useEffect, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
 import { html } from '../html.js';
 import { toast } from '../store.js';
-import { Cli } from './cli.js';
-import { Dialog } from './dialog.js';
 import { Field } from './field.js';
+import { FormDialog } from './form-dialog.js';
 import { Problem } from './problem.js';
-
-/**
- * A form that stays open with the reason when it did not work.
- * @param {{title: string, action: string, command: string, ready: boolean, danger?: boolean, run: () => Promise<unknown>, onClose: () => void, children?: any}} props
- */
-function OwnForm({ title, action, command, ready, danger, run, onClose, children }) {
-	const [busy, setBusy] = useState(false);
-	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-	const submit = async (/** @type {Event} */ event) => {
-		event.preventDefault();
-		setBusy(true);
-		setError(null);
-		try {
-			await run();
-			onClose();
-		} catch (cause) {
-			setBusy(false);
-			if (!(cause instanceof ApiError)) throw cause;
-			setError(cause);
-		}
-	};
-	return html`<${Dialog} title=${title} onClose=${onClose}>
-		<form onSubmit=${submit} noValidate>
-			${children}
-			${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
-			<footer class="dialog-foot">
-				<${Cli} command=${command} />
-				<button type="button" class="button" onClick=${onClose}>Cancel</button>
-				<button type="submit" class="button ${danger ? 'destroy' : 'primary'}" disabled=${busy || !ready}>${busy ? 'One moment…' : action}</button>
-			</footer>
-		</form>
-	</${Dialog}>`;
-}
 
 /** @param {{github: hks.GitHub | null, onDone: () => unknown, onClose: () => void}} props */
 export function ConnectDialog({ github, onDone, onClose }) {
@@ -50,11 +16,11 @@ export function ConnectDialog({ github, onDone, onClose }) {
 		toast({ kind: 'success', message: `Connected to GitHub as ${made.login}.` });
 		await onDone();
 	};
-	return html`<${OwnForm} title="Connect GitHub" action="Connect" command=${`hks github connect${hookURL ? ` --hook-url ${hookURL}` : ''} < token`} ready=${Boolean(token)} run=${run} onClose=${onClose}>
+	return html`<${FormDialog} title="Connect GitHub" action="Connect" command=${`hks github connect${hookURL ? ` --hook-url ${hookURL}` : ''} < token`} ready=${Boolean(token)} run=${run} onClose=${onClose}>
 		<${Field} label="Token" type="password" value=${token} onValue=${setToken} hint="A fine-grained token: contents read, commit statuses and webhooks read and write. It is kept sealed and never shown." />
 		<${Field} label="Address for webhooks" value=${hookURL} onValue=${setHookURL} optional hint="Where GitHub reaches this appliance, https://HOST:8443. Without one, branches are looked at every 30 s." />
 		<${Field} label="API of a GitHub Enterprise Server" value=${url} onValue=${setURL} optional />
-	</${OwnForm}>`;
+	</${FormDialog}>`;
 }
 
 /** @param {{onDone: () => unknown, onClose: () => void}} props */
@@ -73,7 +39,7 @@ export function PipelineDialog({ onDone, onClose }) {
 		toast({ kind: 'success', message: `${form.name} is built at every push to ${form.repository}; the first run begins.` });
 		await onDone();
 	};
-	return html`<${OwnForm} title="New pipeline" action="Create" command=${`hks pipeline create ${form.name || 'APP'} ${form.repository || 'OWNER/REPOSITORY'}${form.branch ? ` --branch ${form.branch}` : ''}`} ready=${Boolean(form.name && form.repository)} run=${run} onClose=${onClose}>
+	return html`<${FormDialog} title="New pipeline" action="Create" command=${`hks pipeline create ${form.name || 'APP'} ${form.repository || 'OWNER/REPOSITORY'}${form.branch ? ` --branch ${form.branch}` : ''}`} ready=${Boolean(form.name && form.repository)} run=${run} onClose=${onClose}>
 		${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
 		${repositories
 			? html`<div class="field"><label for="pipeline-repository">Repository</label><select id="pipeline-repository" value=${form.repository} onChange=${(/** @type {any} */ event) => pick(event.target.value)}>
@@ -82,7 +48,7 @@ export function PipelineDialog({ onDone, onClose }) {
 		<${Field} label="App" value=${form.name} onValue=${set('name')} hint="The app that staging gets; it need not be there yet." />
 		<${Field} label="Branch" value=${form.branch} onValue=${set('branch')} optional />
 		<${Field} label="Folder" value=${form.folder} onValue=${set('folder')} optional hint="Of the project within the repository. What is built is in its hks.yaml, or found out." />
-	</${OwnForm}>`;
+	</${FormDialog}>`;
 }
 
 /** @param {{pipeline: hks.Pipeline, onDone: () => unknown, onClose: () => void}} props */
@@ -93,8 +59,8 @@ export function DeletePipelineDialog({ pipeline, onDone, onClose }) {
 		toast({ kind: 'success', message: `The pipeline of ${pipeline.name} is deleted; the app stays.` });
 		await onDone();
 	};
-	return html`<${OwnForm} title=${`Delete the pipeline of ${pipeline.name}?`} action="Delete" command=${`hks pipeline delete ${pipeline.name}`} ready=${typed === pipeline.name} danger run=${run} onClose=${onClose}>
+	return html`<${FormDialog} title=${`Delete the pipeline of ${pipeline.name}?`} action="Delete" command=${`hks pipeline delete ${pipeline.name}`} ready=${typed === pipeline.name} danger run=${run} onClose=${onClose}>
 		<p>Pushes start nothing any more, and its webhook is removed at GitHub. The app and the history of its runs stay.</p>
 		<${Field} label=${`Type ${pipeline.name} to confirm`} value=${typed} onValue=${setTyped} />
-	</${OwnForm}>`;
+	</${FormDialog}>`;
 }

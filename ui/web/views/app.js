@@ -3,6 +3,7 @@ import { actionsOf } from '../actions.js';
 import { api, ApiError } from '../api.js';
 import { ActionButton } from '../components/action-button.js';
 import { AppIncidents } from '../components/app-incidents.js';
+import { Autoscale } from '../components/autoscale.js';
 import { Builds } from '../components/builds.js';
 import { ComponentTable } from '../components/component-table.js';
 import { CopyButton } from '../components/copy-button.js';
@@ -106,6 +107,7 @@ function Head({ app, releases }) {
 			<span>${several ? count(app.components.length, 'component') : html`<code>${app.image}</code>`}</span>
 			${!several && app.digest && html`<span title=${app.digest}>${shortDigest(app.digest)}</span>`}
 			<span><strong>${app.ready}</strong> of ${app.replicas} ready</span>
+			${!several && app.components[0]?.autoscale && html`<${Autoscale} one=${app.components[0]} />`}
 			${current && html`<span>serving since <${Time} at=${current.finishedAt || current.createdAt} /></span>`}
 		</p>
 		<div class="actions">
