@@ -32,6 +32,7 @@ type Config struct {
 	Registry   Registry   `yaml:"registry"`
 	Build      Build      `yaml:"build"`
 	Deploy     Deploy     `yaml:"deploy"`
+	Volumes    Volumes    `yaml:"volumes"`
 	Log        Log        `yaml:"log"`
 }
 
@@ -90,6 +91,11 @@ type Deploy struct {
 	Deadline time.Duration `yaml:"deadline"` // how long a release may make no progress before it has failed
 }
 
+// Volumes is what apps and services keep their data on.
+type Volumes struct {
+	Grace time.Duration `yaml:"grace"` // how long a volume stays whose app or service was deleted
+}
+
 // Log is the agent's own log.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -122,6 +128,7 @@ func Default(root string) Config {
 		Registry:   Registry{Listen: ":5443", Budget: 20 << 30},
 		Build:      Build{CPUs: 1.5, Memory: 2 << 30, Parallelism: 2, Cache: 10 << 30, Network: "host"},
 		Deploy:     Deploy{Deadline: 2 * time.Minute},
+		Volumes:    Volumes{Grace: 7 * 24 * time.Hour},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -177,7 +184,7 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s: %q is not ADDRESS:PORT", key, address)
 		}
 	}
-	for key, duration := range map[string]time.Duration{"k3s.startTimeout": c.K3s.StartTimeout, "deploy.deadline": c.Deploy.Deadline} {
+	for key, duration := range map[string]time.Duration{"k3s.startTimeout": c.K3s.StartTimeout, "deploy.deadline": c.Deploy.Deadline, "volumes.grace": c.Volumes.Grace} {
 		if duration <= 0 {
 			return fmt.Errorf("%s: %s is not a positive duration", key, duration)
 		}
@@ -215,6 +222,9 @@ func (p Paths) Versions() string { return p.At("usr/local/lib/hks") }
 func (p Paths) State(elem ...string) string {
 	return p.At(append([]string{"var/lib/hks"}, elem...)...)
 }
+
+// Volumes holds one folder a volume, with its filesystem in a file.
+func (p Paths) Volumes() string { return p.State("volumes") }
 
 // NodeFile says which node of which appliance this machine is; an appliance
 // itself has none.
