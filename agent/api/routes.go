@@ -45,6 +45,7 @@ func (s *Server) routes() []route {
 		s.planRoutes(),
 		s.domainRoutes(),
 		s.cronRoutes(),
+		s.volumeRoutes(),
 		s.pipelineRoutes(),
 		s.functionRoutes(),
 		s.marketRoutes(), []route{

@@ -135,7 +135,7 @@ func assemble(cfg Config) (*parts, error) {
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Pipelines: p.pipelines,
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
 		Maintenance: p.apps, Domains: p.domains,
-		CronJobs: p.cron, CronRuns: p.cron,
+		CronJobs: p.cron, CronRuns: p.cron, Volumes: p.volumes,
 		Market: p.market, Functions: p.functions,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,

@@ -28,7 +28,7 @@ func (s style) status(word string) string {
 	switch word {
 	case "running", "ready", "succeeded", "healthy", "info", "valid":
 		return s.green(word)
-	case "pending", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking":
+	case "pending", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking", "making", "growing", "restoring", "kept":
 		return s.yellow(word)
 	case "error", "failed", "crashed", "unhealthy":
 		return s.red(word)
