@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,14 +47,29 @@ func (m *Manager) apply(ctx context.Context, v store.Volume) error {
 	return err
 }
 
-// applyClaim makes the claim of a restored volume, as whoever had it labelled it.
-func (m *Manager) applyClaim(ctx context.Context, v store.Volume) error {
-	claim := coreac.PersistentVolumeClaim(v.Claim, v.Namespace).WithLabels(v.Labels).
-		WithSpec(coreac.PersistentVolumeClaimSpec().
-			WithStorageClassName(agent.StorageClass).WithAccessModes(corev1.ReadWriteOnce).WithVolumeName(v.ID).
-			WithResources(coreac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: bytesOf(v.Size)})))
-	_, err := kube.Apply(ctx, m.cfg.Cluster.Interface().CoreV1().PersistentVolumeClaims(v.Namespace), "restoring the claim "+v.Claim, claim)
-	return err
+// makeClaim makes the claim of a restored volume, as whoever had it labelled it.
+// It is made and not applied: a release that applies it later names no volume,
+// and would take the name away.
+func (m *Manager) makeClaim(ctx context.Context, v store.Volume) error {
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	doing, class := "restoring the claim "+v.Claim, agent.StorageClass
+	claims := m.cfg.Cluster.Interface().CoreV1().PersistentVolumeClaims(v.Namespace)
+	_, err := claims.Create(ctx, &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: v.Claim, Namespace: v.Namespace, Labels: v.Labels},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeName: v.ID,
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: bytesOf(v.Size)}},
+		},
+	}, metav1.CreateOptions{FieldManager: agent.FieldManager})
+	if !apierrors.IsAlreadyExists(err) {
+		return kube.Explain(doing, err)
+	}
+	claim, err := claims.Get(ctx, v.Claim, metav1.GetOptions{})
+	if err == nil && claim.Spec.VolumeName != v.ID {
+		err = agent.Errorf(agent.CodeConflict, "delete that one first: hks volume delete "+v.Claim+" --now", "there is another volume called %s now", v.Claim)
+	}
+	return kube.Explain(doing, err)
 }
 
 // forgetPV takes the PersistentVolume away; the disk is another matter.

@@ -296,7 +296,7 @@ func (m *Manager) restore(ctx context.Context, v store.Volume) (settled bool, er
 	if err := m.apply(ctx, v); err != nil {
 		return false, err
 	}
-	if err := m.applyClaim(ctx, v); err != nil {
+	if err := m.makeClaim(ctx, v); err != nil {
 		return false, err
 	}
 	v.Status, v.Message, v.KeptUntil, v.Purge = agent.VolumeReady, "", time.Time{}, false
