@@ -16,7 +16,7 @@ import (
 const (
 	pauseBusy   = time.Second // something is on its way
 	pauseFailed = 5 * time.Second
-	pauseIdle   = 30 * time.Second
+	pauseIdle   = 10 * time.Second
 )
 
 // Manager makes volumes and looks after them. It is safe for concurrent use.

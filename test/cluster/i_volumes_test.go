@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,6 +94,18 @@ func grown(t *testing.T, name string, size int64, replace func()) agent.Volume {
 	return volumeIs(t, name, size)
 }
 
+// volumeGone deletes a volume with the test.
+func volumeGone(t *testing.T, name string) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "volume", "delete", name, "--now", "--yes")
+		if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "no volume") {
+			t.Logf("deleting the volume %s: %v\n%s", name, err, out)
+		}
+	})
+}
+
 func TestA15VolumesOverThePlanAreRefusedBeforeAnythingIsMade(t *testing.T) {
 	refusedWith(t, []string{"11 GiB", "hobby", "10 GiB", "plan upgrade"}, "deploy", "--source", diaryOf(t, "11Gi"))
 	if out := inWorkspace(t, "get", "pvc", "-o", "name"); strings.Contains(out, "diary") {
@@ -101,17 +115,8 @@ func TestA15VolumesOverThePlanAreRefusedBeforeAnythingIsMade(t *testing.T) {
 }
 
 func TestA19VolumeOfAnApp(t *testing.T) {
+	volumeGone(t, diaryVolume) // after its app
 	remove(t, "diary")
-	t.Cleanup(func() {
-		eventually(t, time.Minute, func() string {
-			if r := try(t, "volume", "list", "--json"); strings.Contains(r.stdout, diaryVolume) {
-				try(t, "app", "delete", "diary", "--yes")
-				try(t, "volume", "delete", diaryVolume, "--now", "--yes")
-				return "the volume is there: " + r.stdout
-			}
-			return ""
-		})
-	})
 	hks(t, "deploy", "--source", diaryOf(t, "64Mi"))
 	v := volumeIs(t, diaryVolume, 64<<20)
 	disk := filepath.Join("/var/lib/hks/volumes", v.ID)
@@ -227,6 +232,44 @@ func TestA19VolumeOfAnApp(t *testing.T) {
 			t.Errorf("%s %v", out, err)
 		}
 	})
+}
+
+// attached tells whether a loop device has a disk's file.
+func attached(t *testing.T, id string) bool {
+	t.Helper()
+	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if data, err := os.ReadFile(file); err == nil && strings.Contains(string(data), id) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestA94VolumesAfterDownAndUp(t *testing.T) {
+	volumeGone(t, diaryVolume)
+	remove(t, "diary")
+	hks(t, "deploy", "--source", diaryOf(t, "64Mi"))
+	v := volumeIs(t, diaryVolume, 64<<20)
+	keeps(t, "/data/note", "still there")
+	if !attached(t, v.ID) {
+		t.Error("no loop device has the volume's file")
+	}
+	if out, err := installer(t.Context(), "down"); err != nil {
+		t.Fatalf("down: %v\n%s", err, out)
+	}
+	for _, name := range leftovers(t) {
+		t.Error(name)
+	}
+	if attached(t, v.ID) {
+		t.Error("a loop device still has the volume's file")
+	}
+	up(t)
+	healthy(t)
+	reads(t, "/data/note", "still there")
 }
 
 func TestA12VolumeOfPostgreSQLGrows(t *testing.T) {
