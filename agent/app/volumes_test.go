@@ -180,6 +180,21 @@ func TestA19VolumesOfADeletedAppStayForTheirGrace(t *testing.T) {
 	})
 }
 
+func TestAVolumeThatIsOnItsWayIsNoTrouble(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1"}, Spec: corev1.PodSpec{NodeName: "own"}}
+	failed := func(count int32) view {
+		return view{events: map[string][]*corev1.Event{"web-1": {{
+			Reason: "FailedMount", Count: count, Message: `MountVolume.NewMounter initialization failed for volume "pvc-1" : path "/var/lib/hks/volumes/pvc-1/fs/data" does not exist`,
+		}}}}
+	}
+	if l := starting(failed(2), pod); l.trouble != nil || l.message != "waiting for its volume" {
+		t.Errorf("at first: %+v", l)
+	}
+	if l := starting(failed(mountTries), pod); l.trouble == nil || !strings.Contains(l.message, "does not exist") {
+		t.Errorf("after long: %+v", l)
+	}
+}
+
 func TestPromotionKeepsTheSizesOfItsTarget(t *testing.T) {
 	source := agent.Spec{Components: keeping("web:2", "1Gi").Components}
 	before := agent.Spec{Components: keeping("web:1", "5Gi").Components}
