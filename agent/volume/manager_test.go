@@ -269,6 +269,21 @@ func TestA19AClaimThatIsKeptGoesAfterItsGrace(t *testing.T) {
 	}
 }
 
+func TestAnOlderLedgerLearnsOfItsVolumes(t *testing.T) {
+	w := newWorld(t)
+	id := w.made1("web-staging-app-data", "1")
+	if err := w.store.ForgetVolume(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.disks.all[id].mounted = false
+	w.restart()
+	w.becomes(id, agent.VolumeReady)
+	w.turns(func() bool { return w.disks.all[id].mounted })
+	if row, _, err := w.store.Volume(t.Context(), id); err != nil || row.Size != 1<<30 || row.Labels[agent.LabelApp] != "web" {
+		t.Errorf("%+v %v", row, err)
+	}
+}
+
 func TestDeleteNow(t *testing.T) {
 	w := newWorld(t)
 	id := w.made1("web-staging-app-data", "1")

@@ -129,8 +129,11 @@ func (m *Manager) takeNew(ctx context.Context, claim *corev1.PersistentVolumeCla
 
 func (m *Manager) takeGrowth(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	v, there, err := m.cfg.Ledger.Volume(ctx, claim.Spec.VolumeName)
-	if err != nil || !there {
+	if err != nil {
 		return err
+	}
+	if !there {
+		return m.adopt(ctx, claim)
 	}
 	size := requested(claim)
 	if size <= v.Asked || (v.Status != agent.VolumeReady && v.Status != agent.VolumeGrowing) {
@@ -138,6 +141,23 @@ func (m *Manager) takeGrowth(ctx context.Context, claim *corev1.PersistentVolume
 	}
 	v.Asked, v.Status, v.Message = size, agent.VolumeGrowing, ""
 	return m.put(ctx, v)
+}
+
+// adopt enters a volume that the ledger does not know, as one from before does
+// not that was put in its place: the disk and the cluster tell enough.
+func (m *Manager) adopt(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	pv := m.watch.volume(claim.Spec.VolumeName)
+	if pv == nil || pv.Annotations[provisionedBy] != agent.VolumeProvisioner {
+		return nil
+	}
+	if there, err := m.cfg.Disks.Exists(pv.Name); err != nil || !there {
+		return err
+	}
+	size := pv.Spec.Capacity.Storage().Value()
+	return m.put(ctx, store.Volume{
+		ID: pv.Name, Namespace: claim.Namespace, Claim: claim.Name, UID: string(claim.UID), Labels: claim.Labels,
+		Size: size, Asked: size, Status: agent.VolumeReady, CreatedAt: pv.CreationTimestamp.UTC(),
+	})
 }
 
 // step brings one volume further; settled says that there is nothing to wait for.
