@@ -21,6 +21,7 @@ type Component struct {
 	CPU     string            `json:"cpu,omitempty"`     // Kubernetes quantity, the limit of an instance
 	Memory  string            `json:"memory,omitempty"`  // Kubernetes quantity, the limit of an instance
 	Health  string            `json:"health,omitempty"`  // HTTP path of the readiness probe; default: a TCP connect to Port
+	Volumes []ComponentVolume `json:"volumes,omitempty"` // kept from release to release; a component with any has one instance at most
 }
 
 // Main returns the component that stands for the app where there is place for

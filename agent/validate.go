@@ -2,7 +2,9 @@ package agent
 
 import (
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +50,17 @@ func ValidateHost(host string) error {
 func ValidatePath(field, path string) error {
 	if len(path) > 1024 || !pathGrammar.MatchString(path) || strings.Contains(path, "/../") || strings.HasSuffix(path, "/..") {
 		return invalid(field, path, fmt.Sprintf("%q is not an absolute URL path", path), "begin it with / and leave out ? and #")
+	}
+	return nil
+}
+
+// ValidateMountPath checks a folder in a container where a volume is to be.
+func ValidateMountPath(folder string) error {
+	taken := slices.ContainsFunc([]string{"/proc", "/sys", "/dev"}, func(system string) bool {
+		return folder == system || strings.HasPrefix(folder, system+"/")
+	})
+	if len(folder) > 512 || !pathGrammar.MatchString(folder) || strings.Contains(folder, ":") || path.Clean(folder) != folder || folder == "/" || taken {
+		return invalid("path", folder, fmt.Sprintf("%.80q can't be the folder of a volume", folder), "give an absolute path in the container, such as /data, outside of /proc, /sys and /dev")
 	}
 	return nil
 }

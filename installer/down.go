@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/disk"
 	"hks.dev/hks/agent/k3s"
 )
 
@@ -77,6 +78,8 @@ func (m *machine) purge(ctx context.Context, yes bool) error {
 	return nil
 }
 
+func (m *machine) disks() (*disk.Disks, error) { return disk.New(disk.Config{Dir: m.paths.Volumes()}) }
+
 func (m *machine) cleaner() (*k3s.Cleaner, error) {
 	return k3s.NewCleaner(k3s.CleanerConfig{DataDir: m.paths.K3sData(), ConfigDir: filepath.Dir(m.paths.K3sConfig())})
 }
@@ -107,6 +110,11 @@ func (m *machine) takeDown(ctx context.Context, cleaner *k3s.Cleaner) error {
 		return err
 	}
 	failed = append(failed, builds.Remove(ctx), cleaner.Cleanup(ctx))
+	disks, err := m.disks()
+	if err != nil {
+		return err
+	}
+	failed = append(failed, disks.UnmountAll(ctx)) // their pods have ended
 	failed = append(failed, m.undoChanges(ctx))
 	if err := errors.Join(failed...); err != nil {
 		return err
@@ -140,6 +148,15 @@ func (m *machine) prove(ctx context.Context, cleaner *k3s.Cleaner, failed error,
 	}
 	if err != nil {
 		failed = errors.Join(failed, err)
+	}
+	if disks, err := m.disks(); err != nil {
+		failed = errors.Join(failed, err)
+	} else if mounted, err := disks.Mounted(); err != nil {
+		failed = errors.Join(failed, err)
+	} else {
+		for _, id := range mounted {
+			left = append(left, "the mounted volume "+id)
+		}
 	}
 	pids, err := m.ownPIDs(ctx)
 	if err != nil {

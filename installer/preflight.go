@@ -58,6 +58,7 @@ func (m *machine) preflight(ctx context.Context) []Finding {
 	probes := []probe{
 		{"root", m.probeRoot},
 		{"commands", m.probeCommands},
+		{"volumes", m.probeVolumes},
 		{"cgroups", m.probeCgroups},
 		{"overlay", m.probeOverlay},
 		{"memory", m.probeMemory},

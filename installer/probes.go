@@ -45,6 +45,24 @@ func (m *machine) probeCommands(context.Context) (Finding, error) {
 	return Finding{Level: OK, Message: "all that is needed"}, nil
 }
 
+// probeVolumes looks for what volumes are made with; without it apps and
+// services that keep nothing on disk run all the same.
+func (m *machine) probeVolumes(context.Context) (Finding, error) {
+	var missing []string
+	for _, name := range []string{"mkfs.ext4", "e2fsck", "resize2fs"} {
+		if lookPath(name) == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return Finding{Level: Warning, Message: "no volume can be made, commands are missing: " + strings.Join(missing, ", "), Fix: "install them, on Debian: apt-get install e2fsprogs"}, nil
+	}
+	if _, err := os.Stat("/dev/loop-control"); err != nil {
+		return Finding{Level: Warning, Message: "no volume can be made: there are no loop devices", Fix: "load the kernel's module with modprobe loop; in a container, let it have /dev/loop-control and loop devices"}, nil
+	}
+	return Finding{Level: OK, Message: "loop devices and e2fsprogs are there"}, nil
+}
+
 // lookPath finds a command where root's path may not lead.
 func lookPath(name string) string {
 	if path, err := exec.LookPath(name); err == nil {

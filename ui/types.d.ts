@@ -23,12 +23,16 @@ declare namespace hks {
 		host: string; name: string; app: string; environment: Environment; component?: string; url?: string; status: DomainStatus; reason?: string; fix?: string;
 		check: DomainCheck; certificate: Certificate; tries?: number; nextTry?: string; checkedAt?: string; createdAt: string; by: string;
 	}
+	interface Volume {
+		name: string; id: string; class: string; sizeBytes: number; askedBytes?: number; usedBytes: number; freeBytes: number; status: string; message?: string;
+		app?: string; environment?: Environment; component?: string; service?: string; keptUntil?: string; createdAt: string;
+	}
 	interface ComponentState { name: string; image: string; digest?: string; url?: string; port?: number; replicas: number; ready: number; usage: Usage; autoscale?: Autoscale }
 	interface Autoscale { min: number; max: number; cpu: number; now?: number; reason?: string }
 	type Scale = number | { min: number; max: number; cpu: number }
 	interface Component {
 		name: string; image: string; port?: number; path?: string; host?: string; env?: Record<string, string>; secrets?: string[];
-		command?: string[]; release?: string[]; cpu?: string; memory?: string; health?: string;
+		command?: string[]; release?: string[]; cpu?: string; memory?: string; health?: string; volumes?: { name: string; path: string; size: string }[];
 	}
 	interface Spec { components: Component[]; env?: Record<string, string>; place?: string }
 	interface Deploy { components?: Component[]; change?: Partial<Component>[]; env?: Record<string, string>; replicas?: Record<string, Scale> }

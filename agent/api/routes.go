@@ -47,6 +47,7 @@ func (s *Server) routes() []route {
 		s.cronRoutes(),
 		s.incidentRoutes(),
 		s.channelRoutes(),
+		s.volumeRoutes(),
 		s.pipelineRoutes(),
 		s.functionRoutes(),
 		s.marketRoutes(), []route{

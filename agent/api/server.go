@@ -39,6 +39,7 @@ type Config struct {
 	Joins       Joins
 	CronJobs    CronJobs // nil: there are none, nor has CronRuns anything to do
 	CronRuns    CronRuns
+	Volumes     Volumes // nil: there are none
 	JoinFiles   JoinFiles
 	Incidents   Incidents // nil: nobody watches, nor have Silences, Insight and Channels anything to do
 	Silences    Silences

@@ -104,7 +104,13 @@ func (m *Manager) check(ctx context.Context, k key, state store.AppState, r stor
 	if err := validateReplicas(scale, ws.Plan); err != nil {
 		return err
 	}
+	if err := oneInstance(r.Spec, scale); err != nil {
+		return err
+	}
 	if err := checkQuota(ws, r.Spec, scale); err != nil {
+		return err
+	}
+	if err := m.checkVolumes(ctx, k, ws, state.Newest.Spec, r.Spec, r.Kind); err != nil {
 		return err
 	}
 	if err := m.checkPlace(ctx, r.Spec.Place); err != nil {
@@ -208,6 +214,7 @@ func promoted(source, before agent.Spec) agent.Spec {
 			continue
 		}
 		c.CPU, c.Memory, c.Env = was.CPU, was.Memory, maps.Clone(c.Env)
+		c.Volumes = sizedAs(was, c.Volumes)
 		for name := range c.Env {
 			if value, set := was.Env[name]; set {
 				c.Env[name] = value

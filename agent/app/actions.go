@@ -48,6 +48,9 @@ func (m *Manager) Scale(ctx context.Context, app string, env agent.Environment, 
 	if err := validateReplicas(scale, ws.Plan); err != nil {
 		return agent.App{}, err
 	}
+	if err := oneInstance(spec, scale); err != nil {
+		return agent.App{}, err
+	}
 	if err := checkQuota(ws, spec, scale); err != nil {
 		return agent.App{}, err
 	}

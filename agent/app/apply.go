@@ -48,6 +48,7 @@ func (w *worker) apply(ctx context.Context, d desired, what extent) error {
 		return group.Wait()
 	}
 	group.Go(func() error { return w.applySecret(all, d, doing) })
+	group.Go(func() error { return w.applyClaims(all, d) })
 	for _, p := range d.parts() {
 		group.Go(func() error {
 			services := set.CoreV1().Services(d.namespace)
@@ -190,6 +191,8 @@ func (w *worker) pruneSecrets(ctx context.Context, namespace string, newest, ser
 }
 
 // selector finds all objects of the app.
-func (w *worker) selector() string {
-	return labels.SelectorFromSet(labels.Set{agent.LabelApp: w.key.app, agent.LabelEnvironment: string(w.key.env)}).String()
+func (w *worker) selector() string { return w.key.selector() }
+
+func (k key) selector() string {
+	return labels.SelectorFromSet(labels.Set{agent.LabelApp: k.app, agent.LabelEnvironment: string(k.env)}).String()
 }

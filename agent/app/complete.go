@@ -87,6 +87,9 @@ func laid(given, is agent.Component) agent.Component {
 	if given.Secrets == nil {
 		given.Secrets = is.Secrets
 	}
+	if given.Volumes == nil {
+		given.Volumes = is.Volumes
+	}
 	if given.Env == nil {
 		given.Env = maps.Clone(is.Env)
 	}

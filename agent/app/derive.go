@@ -232,11 +232,28 @@ func starting(v view, p *corev1.Pod) look {
 		l.rank, l.step, l.message = rankPulled, "start", "starting"
 	}
 	if e := v.event(p.Name, "FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume"); e != nil {
+		if volumeComing(e) {
+			l.message = "waiting for its volume"
+			return l
+		}
 		l.trouble = &trouble{kind: troubleNode, code: agent.CodeRollout, message: "the node can't start the instance: " + plain(e.Message),
 			fix: "see that the node is well: hks status", pod: p.Name, patience: untilDeadline}
 		l.message = l.trouble.message
 	}
 	return l
+}
+
+// mountTries is how often the node has tried after about half a minute.
+const mountTries = 6
+
+// volumeComing tells whether the node found a volume's folder missing, as it is
+// for a moment while the volume is mounted or grows, and has not tried for long.
+func volumeComing(e *corev1.Event) bool {
+	tries := e.Count
+	if e.Series != nil {
+		tries = e.Series.Count
+	}
+	return e.Reason == "FailedMount" && strings.Contains(e.Message, "/volumes/pvc-") && strings.Contains(e.Message, "does not exist") && tries < mountTries
 }
 
 // waitingContainer is a container that the node can't bring to its start.

@@ -103,7 +103,7 @@ type field struct{ name, value string }
 func fieldsOf(c agent.Component) []field {
 	return []field{
 		{"image", c.Image}, {"port", number(c.Port)}, {"host", c.Host}, {"path", c.Path}, {"health", c.Health},
-		{"cpu", c.CPU}, {"memory", c.Memory}, {"command", words(c.Command)}, {"release", words(c.Release)}, {"secrets", strings.Join(c.Secrets, ", ")},
+		{"cpu", c.CPU}, {"memory", c.Memory}, {"command", words(c.Command)}, {"release", words(c.Release)}, {"secrets", strings.Join(c.Secrets, ", ")}, {"volumes", volumeWords(c.Volumes)},
 	}
 }
 
@@ -120,6 +120,15 @@ func replicasText(s agent.Scale) string {
 		return s.String()
 	}
 	return number(s.Max)
+}
+
+// volumeWords writes volumes as name:path:size.
+func volumeWords(volumes []agent.ComponentVolume) string {
+	var list []string
+	for _, v := range volumes {
+		list = append(list, v.Name+":"+v.Path+":"+v.Size)
+	}
+	return strings.Join(list, ", ")
 }
 
 // words writes a command so that its words can be told apart.

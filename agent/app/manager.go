@@ -21,6 +21,7 @@ type Config struct {
 	Route     RouteChecker
 	Sampler   Sampler // nil: no figures
 	Nodes     Nodes   // nil: there is the shared pool only
+	Volumes   Volumes // nil: the machine's disk has no end
 
 	Publish      func(kind, subject string, object any)
 	Activity     func(ctx context.Context, activity agent.Activity)
@@ -33,6 +34,7 @@ type Config struct {
 
 	Deadline     time.Duration // how long a release may make no progress; default 120 s
 	PullDeadline time.Duration // how long it may pull an image; default 15 min
+	Grace        time.Duration // how long the volumes of a deleted app stay; default 7 days
 
 	Now func() time.Time // default time.Now
 	Log *slog.Logger
@@ -69,6 +71,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.PullDeadline <= 0 {
 		cfg.PullDeadline = 15 * time.Minute
+	}
+	if cfg.Grace <= 0 {
+		cfg.Grace = 7 * 24 * time.Hour
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

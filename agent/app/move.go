@@ -33,6 +33,9 @@ func (m *Manager) Move(ctx context.Context, app string, env agent.Environment, t
 	if err != nil {
 		return agent.Release{}, err
 	}
+	if component := hasVolumes(serving.Spec); component != "" && plan.From != plan.To {
+		return agent.Release{}, staysHere(k, component)
+	}
 	if plan.From == plan.To {
 		return agent.Release{}, agent.Errorf(agent.CodeConflict, "", "%s runs there already: %s", k.subject(), plan.To)
 	}
@@ -48,11 +51,21 @@ func (m *Manager) Move(ctx context.Context, app string, env agent.Environment, t
 
 // PlanMove tells what a move would do, and does nothing.
 func (m *Manager) PlanMove(ctx context.Context, app string, env agent.Environment, to string) (agent.MovePlan, error) {
-	_, state, serving, err := m.movable(ctx, app, env)
+	k, state, serving, err := m.movable(ctx, app, env)
 	if err != nil {
 		return agent.MovePlan{}, err
 	}
-	return m.planMove(ctx, state, serving.Spec, to)
+	plan, err := m.planMove(ctx, state, serving.Spec, to)
+	if component := hasVolumes(serving.Spec); err == nil && component != "" && plan.From != plan.To {
+		plan.Fits, plan.Reason = false, staysHere(k, component).Message
+	}
+	return plan, err
+}
+
+// staysHere says why an app with a volume can't be moved.
+func staysHere(k key, component string) *agent.Error {
+	return agent.Errorf(agent.CodeConflict, "keep its data in a service, which it reaches from everywhere: hks market list",
+		"%s can't be moved: %s has a volume, which is on the appliance's own machine, and hks does not carry its data elsewhere", k.subject(), component)
 }
 
 // movable finds the release that serves and can be brought elsewhere exactly.

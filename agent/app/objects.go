@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -196,9 +197,7 @@ func (p part) deployment() *appsac.DeploymentApplyConfiguration {
 		WithRevisionHistoryLimit(revisionsKept).
 		WithProgressDeadlineSeconds(int32(p.deadline.Seconds())).
 		WithSelector(metaac.LabelSelector().WithMatchLabels(p.selector())).
-		WithStrategy(appsac.DeploymentStrategy().WithType("RollingUpdate").
-			WithRollingUpdate(appsac.RollingUpdateDeployment().
-				WithMaxSurge(intstr.FromInt32(1)).WithMaxUnavailable(intstr.FromInt32(0)))).
+		WithStrategy(p.strategy()).
 		WithTemplate(template)
 	if scale := p.instances(); !scale.Auto() {
 		spec.WithReplicas(int32(scale.Max)) //nolint:gosec // at most maxReplicas
@@ -209,18 +208,31 @@ func (p part) deployment() *appsac.DeploymentApplyConfiguration {
 	return appsac.Deployment(p.object(), p.namespace).WithLabels(p.releaseLabels()).WithSpec(spec)
 }
 
+// strategy has new instances ready before old ones go; where they share a
+// volume, the old one ends first, as two would write to it at a time.
+func (p part) strategy() *appsac.DeploymentStrategyApplyConfiguration {
+	if len(p.component.Volumes) > 0 {
+		return appsac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)
+	}
+	return appsac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
+		WithRollingUpdate(appsac.RollingUpdateDeployment().
+			WithMaxSurge(intstr.FromInt32(1)).WithMaxUnavailable(intstr.FromInt32(0)))
+}
+
 func (p part) pod() *coreac.PodSpecApplyConfiguration {
 	security := coreac.PodSecurityContext().
 		WithSeccompProfile(coreac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
 	if p.podLevel == restricted {
 		security.WithRunAsNonRoot(true)
 	}
-	return p.placed(coreac.PodSpec()).
+	pod := p.placed(coreac.PodSpec()).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
 		WithTerminationGracePeriodSeconds(graceSeconds).
 		WithSecurityContext(security).
 		WithContainers(p.serving())
+	p.mounts(pod)
+	return pod
 }
 
 // container is what every container of the component has, whatever it does.
@@ -230,10 +242,14 @@ func (p part) container() *coreac.ContainerApplyConfiguration {
 		security.WithCapabilities(coreac.Capabilities().WithDrop("ALL"))
 	}
 	limits, requests := resources(p.component)
-	return coreac.Container().WithName(containerName).WithImage(p.release.Images[p.component.Name].Pull).
+	c := coreac.Container().WithName(containerName).WithImage(p.release.Images[p.component.Name].Pull).
 		WithResources(coreac.ResourceRequirements().WithLimits(limits).WithRequests(requests)).
 		WithSecurityContext(security).
 		WithEnv(p.env()...)
+	for _, v := range p.component.Volumes {
+		c.WithVolumeMounts(coreac.VolumeMount().WithName(v.Name).WithMountPath(v.Path))
+	}
+	return c
 }
 
 // serving is the container that serves, or works.

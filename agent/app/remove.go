@@ -116,6 +116,9 @@ func (w *worker) removeObjects(ctx context.Context, namespace string) error {
 	if err != nil {
 		return kube.Explain(doingRemove, err)
 	}
+	if err := w.keepClaims(ctx, namespace); err != nil {
+		return err
+	}
 	jobs, err := set.BatchV1().Jobs(namespace).List(asking, options)
 	if err != nil {
 		return kube.Explain(doingRemove, err)

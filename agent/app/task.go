@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -111,7 +112,7 @@ func (w *worker) runCommand(ctx context.Context, state store.AppState, r *rollou
 	job, err := set.BatchV1().Jobs(p.namespace).Get(asking, p.taskName(), metav1.GetOptions{})
 	if err := kube.Explain(doing, err); agent.CodeOf(err) == agent.CodeNotFound {
 		w.step(r, "release", doing)
-		if err := w.applySecret(ctx, p.desired, doing); err != nil {
+		if err := errors.Join(w.applySecret(ctx, p.desired, doing), w.applyClaims(ctx, p.desired)); err != nil {
 			return never, false, err
 		}
 		_, err := kube.Apply(ctx, set.BatchV1().Jobs(p.namespace), doing, p.task())

@@ -72,6 +72,7 @@ func validateComponent(k key, c agent.Component, reserved []string) error {
 			return validateQuantity("memory", c.Memory, "16Mi", "1Ti", "bytes, such as 256Mi or 2Gi")
 		},
 		func() error { return validateHost(c.Host, reserved) },
+		func() error { return validateVolumes(c) },
 	}
 	for field, path := range map[string]string{"path": c.Path, "health": c.Health} {
 		if path != "" {

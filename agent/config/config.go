@@ -33,6 +33,7 @@ type Config struct {
 	Build      Build      `yaml:"build"`
 	Deploy     Deploy     `yaml:"deploy"`
 	Assistant  Assistant  `yaml:"assistant"`
+	Volumes    Volumes    `yaml:"volumes"`
 	Log        Log        `yaml:"log"`
 }
 
@@ -107,6 +108,11 @@ type Explain struct {
 	KeyFile string `yaml:"keyFile"` // holds its key; none for a local one
 }
 
+// Volumes is what apps and services keep their data on.
+type Volumes struct {
+	Grace time.Duration `yaml:"grace"` // how long a volume stays whose app or service was deleted
+}
+
 // Log is the agent's own log.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -140,6 +146,7 @@ func Default(root string) Config {
 		Build:      Build{CPUs: 1.5, Memory: 2 << 30, Parallelism: 2, Cache: 10 << 30, Network: "host"},
 		Deploy:     Deploy{Deadline: 2 * time.Minute},
 		Assistant:  Assistant{Interval: 15 * time.Second, Series: 200 << 20, Speed: 1},
+		Volumes:    Volumes{Grace: 7 * 24 * time.Hour},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -195,7 +202,7 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s: %q is not ADDRESS:PORT", key, address)
 		}
 	}
-	for key, duration := range map[string]time.Duration{"k3s.startTimeout": c.K3s.StartTimeout, "deploy.deadline": c.Deploy.Deadline} {
+	for key, duration := range map[string]time.Duration{"k3s.startTimeout": c.K3s.StartTimeout, "deploy.deadline": c.Deploy.Deadline, "volumes.grace": c.Volumes.Grace} {
 		if duration <= 0 {
 			return fmt.Errorf("%s: %s is not a positive duration", key, duration)
 		}
@@ -250,6 +257,9 @@ func (p Paths) Versions() string { return p.At("usr/local/lib/hks") }
 func (p Paths) State(elem ...string) string {
 	return p.At(append([]string{"var/lib/hks"}, elem...)...)
 }
+
+// Volumes holds one folder a volume, with its filesystem in a file.
+func (p Paths) Volumes() string { return p.State("volumes") }
 
 // NodeFile says which node of which appliance this machine is; an appliance
 // itself has none.

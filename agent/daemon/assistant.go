@@ -45,7 +45,7 @@ func (p *parts) buildAssistant(cfg Config, cluster *kube.Client, gateway *gatewa
 	}
 	p.assistant, err = aiops.New(aiops.Config{
 		Explainer: explainer,
-		Cluster: cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
+		Cluster:   cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
 		Recorder: recorder, Gateway: gateway, Params: detect.Default(), Speed: settings.Speed,
 		Link:     func(id int64) string { return incidentLink(p.api.URL(), id) },
 		Reported: p.reporter.Nudge, Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,

@@ -31,6 +31,7 @@ import (
 	"hks.dev/hks/agent/registry"
 	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
+	"hks.dev/hks/agent/volume"
 	"hks.dev/hks/agent/workspace"
 	"hks.dev/hks/ui"
 )
@@ -65,6 +66,7 @@ type parts struct {
 	cron      *schedule.Manager
 	joinFiles *joinFiles
 	functions *function.Manager
+	volumes   *volume.Manager
 	claims    *claims
 	api       *api.Server
 }
@@ -107,7 +109,7 @@ func assemble(cfg Config) (*parts, error) {
 	}
 	p.boot = newBoot(bootConfig{
 		Engine: p.engine, Registry: p.registry, Log: cfg.Log,
-		AgentFile: paths.AgentKubeconfig(), GatewayFile: paths.GatewayKubeconfig(),
+		AgentFile: paths.AgentKubeconfig(), GatewayFile: paths.GatewayKubeconfig(), Node: p.engine.NodeName(),
 		OnChange: func() { hub.Publish("system", "cluster", nil) },
 	})
 	system.engine, system.boot, system.runner = p.engine, p.boot, p.gateway
@@ -139,7 +141,7 @@ func assemble(cfg Config) (*parts, error) {
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Pipelines: p.pipelines,
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,
 		Maintenance: p.apps, Domains: p.domains,
-		CronJobs: p.cron, CronRuns: p.cron,
+		CronJobs: p.cron, CronRuns: p.cron, Volumes: p.volumes,
 		Incidents: p.assistant, Silences: p.assistant, Insight: p.assistant, Channels: p.reporter,
 		Market: p.market, Functions: p.functions,
 		System: system, RootCA: gateway, UI: ui.Handler(),
@@ -171,6 +173,9 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	if err := p.buildNodes(cfg, cluster, hub, journal); err != nil {
 		return err
 	}
+	if err := p.buildVolumes(cfg, cluster, hub, journal); err != nil {
+		return err
+	}
 	p.sampler, err = aiops.NewSampler(aiops.SamplerConfig{
 		Source: aiops.Kubelets{Cluster: cluster.Interface(), Workspace: p.workspace}, Interval: cfg.Settings.Assistant.Interval, Log: cfg.Log,
 		Observe: func(ctx context.Context, at time.Time, f aiops.Figures) { p.assistant.Observe(ctx, at, f) },
@@ -184,7 +189,7 @@ func (p *parts) buildWorkloads(cfg Config, cluster *kube.Client, hub *api.Hub, j
 	}
 	p.names = newNames(hosts.File{Path: cfg.Settings.Paths().Hosts()}, cfg.Settings.Domain, cfg.Log)
 	p.apps, err = app.New(app.Config{
-		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes,
+		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Route: route, Sampler: p.sampler, Nodes: p.nodes, Volumes: p.volumes, Grace: cfg.Settings.Volumes.Grace,
 		Publish: hub.Publish, Activity: journal.Record, HostsChanged: func() { p.names.Changed(); p.domains.Changed() },
 		Domain: cfg.Settings.Domain, Port: port, Reserved: reservedHosts(cfg.Settings), Deadline: cfg.Settings.Deploy.Deadline, Log: cfg.Log,
 	})
@@ -254,12 +259,15 @@ func (p *parts) components() []component {
 		// The gateway comes before the cluster: it serves from what it knew.
 		{"the gateway", p.gateway.Start, p.gateway.Detach},
 		{"the builder", p.builder.daemon.Start, p.builder.daemon.Detach},
+		// The engine starts pods, which need their volumes.
+		{"the volumes' disks", p.volumes.Mount, func(context.Context) error { return nil }},
 		{"the engine", p.boot.Start, func(ctx context.Context) error {
 			err := p.boot.Stop(ctx)
 			p.engine.Detach()
 			return errors.Join(err, p.k3s.Detach(ctx))
 		}},
 		{"the workspace", p.workspace.Start, p.workspace.Stop},
+		{"the volumes", p.volumes.Start, p.volumes.Stop},
 		{"host names", p.names.Start, p.names.Stop},
 		{"the series", p.series.Open, func(context.Context) error { return p.series.Close() }},
 		{"the reports", p.reporter.Start, p.reporter.Stop},

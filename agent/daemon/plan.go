@@ -20,7 +20,7 @@ func (p *parts) buildPlan(cfg Config, plans *plan.Plans, journal *api.Journal) (
 			},
 			{
 				Name: "storage", Unit: "bytes", Of: func(p agent.Plan) int64 { return p.StorageBytes }, Used: p.storageUsed,
-				Free: "delete volumes or services that are not needed",
+				Free: "delete volumes that are not needed (hks volume list), or services",
 			},
 			{
 				Name: "functions", Unit: "count", Of: func(p agent.Plan) int64 { return int64(p.Functions) },

@@ -53,6 +53,15 @@ func admissionRules() []rule {
 			message:    "the agent of hks gives rights inside workspaces only",
 		},
 		{
+			// A PersistentVolume may name any folder of the machine.
+			name:      "hks-agent-volumes",
+			resource:  matching("", "persistentvolumes", changes...),
+			agentOnly: true,
+			expression: fmt.Sprintf(`(request.operation == 'DELETE' || (object.spec.?storageClassName.orValue('') == '%[1]s' && has(object.spec.local) && object.spec.local.path.matches('/volumes/pvc-[0-9a-f-]+/fs/data$')))`+
+				` && (request.operation == 'CREATE' || oldObject.spec.?storageClassName.orValue('') == '%[1]s')`, agent.StorageClass),
+			message: "the agent of hks makes, changes and deletes volumes of its own class only",
+		},
+		{
 			name:       "hks-agent-kubelet",
 			resource:   matching("", "nodes/proxy", admissionv1.Connect),
 			agentOnly:  true,

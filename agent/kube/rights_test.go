@@ -141,6 +141,9 @@ func TestA06CredentialsAreNarrow(t *testing.T) {
 		}{
 			{"agent", hks, "list", "nodes", "", true},
 			{"agent", hks, "create", "namespaces", "", true},
+			{"agent", hks, "create", "persistentvolumes", "", true}, // of class hks, by an admission rule
+			{"agent", hks, "update", "storageclasses.storage.k8s.io", "", false},
+			{"agent", hks, "patch", "persistentvolumeclaims", "kube-system", false},
 			{"agent", hks, "get", "secrets", "kube-system", false},
 			{"agent", hks, "list", "secrets", "", false},
 			{"agent", hks, "get", "secrets", "hks-system", false},

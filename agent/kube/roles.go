@@ -44,6 +44,7 @@ func roles() map[string][]grant {
 			{"", []string{"namespaces"}, nil, write},
 			{"", []string{"nodes"}, nil, []string{"get", "list", "watch", "patch", "delete"}}, // labels, taints and drains of dedicated nodes
 			{"", []string{"nodes/proxy"}, nil, []string{"get"}},
+			{"", []string{"persistentvolumes"}, nil, write}, // those of class hks; an admission rule says so
 			{"networking.k8s.io", []string{"servicecidrs"}, nil, []string{"get", "list"}},
 			{"rbac.authorization.k8s.io", []string{"rolebindings"}, nil, []string{"get", "create", "patch", "delete"}},
 			{"rbac.authorization.k8s.io", []string{"clusterroles"}, []string{WorkspaceOwnerRole, WorkspaceAgentRole}, []string{"bind"}},
@@ -55,6 +56,7 @@ func roles() map[string][]grant {
 		},
 		WorkspaceAgentRole: {
 			{"", []string{"resourcequotas", "limitranges", "serviceaccounts", "services", "secrets", "configmaps", "persistentvolumeclaims"}, nil, write},
+			{"", []string{"persistentvolumeclaims/status"}, nil, []string{"patch"}}, // how large a volume is that has grown
 			{"", []string{"serviceaccounts/token"}, nil, []string{"create"}},
 			{"", []string{"pods"}, nil, write}, // those of functions are made by the agent itself
 			{"", []string{"pods/log"}, nil, []string{"get"}},

@@ -51,6 +51,7 @@ func (all resolved) check(r *reader) {
 		c.checkPort(r)
 		c.checkSource(r)
 		c.checkEnv(r)
+		c.checkVolumes(r)
 		if c.kind() == KindFrontend && c.port() > 0 && c.Route == nil {
 			if frontend != "" {
 				r.add(c.place, "give one of them route: /, the other another path", "%s is a frontend without a route too, so none of them can be reached", frontend)

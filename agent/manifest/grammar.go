@@ -46,6 +46,21 @@ type componentBlock struct {
 	Command   *argv           `yaml:"command"`
 	Test      *testBlock      `yaml:"test"`
 	Release   *argv           `yaml:"release"`
+	Volumes   *volumesBlock   `yaml:"volumes"`
+}
+
+// volumesBlock lists what the component keeps.
+type volumesBlock struct {
+	place
+	list []*volumeBlock
+}
+
+// volumeBlock is one volume of a component.
+type volumeBlock struct {
+	place
+	Name *text  `yaml:"name"`
+	Path *text  `yaml:"path"`
+	Size *plain `yaml:"size"` // may look like a number
 }
 
 // buildBlock says how the image is made; short form: the folder.
@@ -94,5 +109,6 @@ type testBlock struct {
 const (
 	maxComponents = 20
 	maxReplicas   = 100
+	maxVolumes    = 8 // of a component
 	maxPathBytes  = 512
 )

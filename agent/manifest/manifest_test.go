@@ -33,7 +33,7 @@ func example(t testing.TB, name string) []byte {
 func examples(t *testing.T) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
-	for _, name := range []string{"backend", "frontend", "worker", "fullstack", "image"} {
+	for _, name := range []string{"backend", "frontend", "worker", "fullstack", "image", "volume"} {
 		all[name] = example(t, name)
 	}
 	return all
@@ -60,6 +60,10 @@ func TestComponentsOfTheExamples(t *testing.T) {
 				Command: []string{"node", "server.js"}, Release: []string{"node", "migrate.js"},
 			},
 			Kind: KindBackend, Build: &Build{Folder: "."}, Test: &Test{Command: []string{"npm", "test"}}, Replicas: agent.Scale{Min: 2, Max: 6, CPU: 70},
+		}}},
+		{"volume", agent.Production, []Component{{
+			Component: agent.Component{Name: "web", Port: 8080, Path: "/", Volumes: []agent.ComponentVolume{{Name: "data", Path: "/data", Size: "5Gi"}}},
+			Kind:      KindBackend, Build: &Build{Folder: "."},
 		}}},
 		{"frontend", agent.Production, []Component{{
 			Component: agent.Component{Name: "web", Port: 8080, Path: "/"},
@@ -159,7 +163,7 @@ func one(keys string) string { return "app: a\ncomponents:\n  web:\n    " + keys
 var refused = map[string]struct{ text, want string }{
 	"unknown key":          {one("image: x\n    prot: 80"), "hks.yaml:5:5: components.web.prot: unknown key, did you mean `port`?"},
 	"unknown first key":    {"app: a\ncomponent: {}\n", "hks.yaml:1:1: the key components is missing"},
-	"unknown, none near":   {one("image: x\n    volumes: []"), "hks.yaml:5:5: components.web.volumes: unknown key, known are kind, build, image,"},
+	"unknown, none near":   {one("image: x\n    annotations: []"), "hks.yaml:5:5: components.web.annotations: unknown key, known are kind, build, image,"},
 	"unknown build key":    {one("build: {foldr: .}"), "hks.yaml:4:13: components.web.build.foldr: unknown key, did you mean `folder`?"},
 	"unknown environment":  {one("image: x") + "environments: {prod: {}}\n", "hks.yaml:5:16: environments.prod: unknown key, did you mean `production`?"},
 	"unknown override":     {one("image: x") + "environments: {staging: {components: {wbe: {}}}}\n", "hks.yaml:5:39: environments.staging.components.wbe: unknown component, did you mean `web`?"},
@@ -267,6 +271,17 @@ var refused = map[string]struct{ text, want string }{
 	"test of an image":     {one("image: x\n    test: npm test"), "hks.yaml:5:11: components.web.test: tests run where the source is built"},
 	"test without target":  {one("build: .\n    test: {}"), "hks.yaml:5:11: components.web.test: the key target is missing"},
 	"test target, go":      {one("build: {template: go}\n    test: {target: test}"), "hks.yaml:5:11: components.web.test: target is for a Dockerfile, the template go has none"},
+	"volumes is a mapping": {one("image: x\n    volumes: {data: /data}"), "hks.yaml:5:14: components.web.volumes: this is a mapping, a list of volumes"},
+	"volume is a text":     {one("image: x\n    volumes: [/data]"), "hks.yaml:5:15: components.web.volumes[0]: this is a text, a mapping of keys"},
+	"volume without size":  {one("image: x\n    volumes: [{name: a, path: /a}]"), "hks.yaml:5:15: components.web.volumes[0]: the key size is missing"},
+	"volume, unknown key":  {one("image: x\n    volumes: [{name: a, pth: /a, size: 1Gi}]"), "hks.yaml:5:15: components.web.volumes[0]: the key path is missing"},
+	"volume's name":        {one("image: x\n    volumes: [{name: A, path: /a, size: 1Gi}]"), `hks.yaml:5:22: components.web.volumes[0].name: "A" is not the name of a volume`},
+	"volume's path":        {one("image: x\n    volumes: [{name: a, path: /proc/1, size: 1Gi}]"), `hks.yaml:5:31: components.web.volumes[0].path: "/proc/1" can't be the folder of a volume`},
+	"volume's path climbs": {one("image: x\n    volumes: [{name: a, path: /a/.., size: 1Gi}]"), `hks.yaml:5:31: components.web.volumes[0].path: "/a/.." can't be`},
+	"volume's size":        {one("image: x\n    volumes: [{name: a, path: /a, size: lots}]"), `hks.yaml:5:41: components.web.volumes[0].size: "lots" is not an amount`},
+	"volume is too small":  {one("image: x\n    volumes: [{name: a, path: /a, size: 1Mi}]"), "hks.yaml:5:41: components.web.volumes[0].size: 1Mi is not between 16Mi and 16Ti"},
+	"two volumes, a path":  {one("image: x\n    volumes: [{name: a, path: /a, size: 1Gi}, {name: b, path: /a, size: 1Gi}]"), "hks.yaml:5:63: components.web.volumes[1].path: /a was given in line 5 already"},
+	"volume, 2 instances":  {one("image: x\n    volumes: [{name: a, path: /a, size: 1Gi}]\n    replicas: 2"), "hks.yaml:6:15: components.web.replicas: a component with a volume has one instance"},
 	"message is one line":  {one("\"a\\n\\e[31mb\": x"), "hks.yaml:4:5: components.web.a??[31mb: unknown key"},
 }
 

@@ -34,6 +34,14 @@ var (
 	}
 )
 
+// storage is the size of a volume.
+var storage = quantityKind{
+	grammar: memory.grammar,
+	units:   memory.units,
+	least:   16 << 20, most: 1 << 44, bounds: "16Mi and 16Ti",
+	example: "bytes, such as 500Mi or 2Gi",
+}
+
 // quantity checks a limit against the least that can work and the most that
 // makes sense on one machine.
 func (r *reader) quantity(p *plain, kind quantityKind) {

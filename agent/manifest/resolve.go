@@ -31,6 +31,7 @@ func (c *componentBlock) merged(over *componentBlock) *componentBlock {
 		Command:   cmp.Or(over.Command, c.Command),
 		Test:      cmp.Or(over.Test, c.Test),
 		Release:   cmp.Or(over.Release, c.Release),
+		Volumes:   cmp.Or(over.Volumes, c.Volumes),
 	}
 	switch {
 	case over.Image != nil && over.Build == nil:
@@ -131,6 +132,7 @@ func (all resolved) component(name string) Component {
 			Name: name, Port: block.port(), Image: valueOf(block.Image), Health: valueOf(block.Health),
 			Env: block.Env.strings(), Secrets: block.Secrets.strings(),
 			Command: block.Command.strings(), Release: block.Release.strings(),
+			Volumes: block.Volumes.volumes(),
 		},
 		Kind: block.kind(),
 	}

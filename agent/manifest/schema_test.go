@@ -120,6 +120,9 @@ func walkSchema(root, s map[string]any, path string, keys map[string]bool) {
 	if sub, ok := s["additionalProperties"].(map[string]any); ok {
 		walkSchema(root, sub, path+".*", keys)
 	}
+	if sub, ok := s["items"].(map[string]any); ok {
+		walkSchema(root, sub, path+"[]", keys)
+	}
 	alternatives, _ := s["oneOf"].([]any)
 	for _, sub := range alternatives {
 		walkSchema(root, sub.(map[string]any), path, keys)
@@ -129,6 +132,10 @@ func walkSchema(root, s map[string]any, path string, keys map[string]bool) {
 func walkTypes(block reflect.Type, path string, keys map[string]bool) {
 	if block == reflect.TypeFor[components]() {
 		walkTypes(reflect.TypeFor[componentBlock](), path+".*", keys)
+		return
+	}
+	if block == reflect.TypeFor[volumesBlock]() {
+		walkTypes(reflect.TypeFor[volumeBlock](), path+"[]", keys)
 		return
 	}
 	for _, key := range keysOf(block) {

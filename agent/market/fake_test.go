@@ -22,6 +22,7 @@ import (
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/helm"
+	"hks.dev/hks/agent/kube"
 	"hks.dev/hks/agent/store"
 )
 
@@ -67,7 +68,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) newManager() *Manager {
 	w.t.Helper()
 	m, err := New(Config{
-		Store: w.store, Cluster: w, Workspace: w, Helm: w.helm, Shell: w.shell, Apps: w.apps, Remote: noRemote{},
+		Store: w.store, Cluster: w, Workspace: w, Helm: w.helm, Shell: w.shell, Apps: w.apps, Remote: noRemote{}, Volumes: w,
 		Backups: filepath.Join(w.root, "backups"), Charts: filepath.Join(w.root, "charts"),
 	})
 	if err != nil {
@@ -99,6 +100,15 @@ func (w *world) Interface() kubernetes.Interface { return w.set }
 func (w *world) Current(context.Context) (agent.Workspace, error) {
 	return agent.Workspace{Name: namespace, Status: agent.WorkspaceReady, Plan: w.plan}, nil
 }
+
+// Discard deletes a claim.
+func (w *world) Discard(ctx context.Context, namespace, claim string) error {
+	err := w.set.CoreV1().PersistentVolumeClaims(namespace).Delete(ctx, claim, metav1.DeleteOptions{})
+	return kube.IgnoreNotFound(kube.Explain("deleting a claim", err))
+}
+
+// Room has no end.
+func (w *world) Room(int64) error { return nil }
 
 // done waits for the end of a job.
 func (w *world) done(job agent.ServiceJob, err error) agent.ServiceJob {

@@ -169,7 +169,7 @@ func (m *Manager) checkStorage(ctx context.Context, more int64, name string) err
 		}
 	}
 	if limit == agent.Unlimited || used+more <= limit {
-		return nil
+		return m.cfg.Volumes.Room(more)
 	}
 	fix := "make room (hks market uninstall NAME --purge removes a volume)"
 	if free := limit - used; free >= 64<<20 {

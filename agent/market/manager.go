@@ -23,6 +23,7 @@ type Config struct {
 	Shell     Shell
 	Apps      Apps
 	Remote    Remote
+	Volumes   Volumes
 
 	Backups string        // folder of archives
 	Charts  string        // folder of the owner's own charts
@@ -62,7 +63,7 @@ type Manager struct {
 func New(cfg Config) (*Manager, error) {
 	for name, missing := range map[string]bool{
 		"Store": cfg.Store == nil, "Cluster": cfg.Cluster == nil, "Workspace": cfg.Workspace == nil, "Helm": cfg.Helm == nil, "Shell": cfg.Shell == nil,
-		"Apps": cfg.Apps == nil, "Remote": cfg.Remote == nil, "Backups": cfg.Backups == "", "Charts": cfg.Charts == "",
+		"Apps": cfg.Apps == nil, "Remote": cfg.Remote == nil, "Volumes": cfg.Volumes == nil, "Backups": cfg.Backups == "", "Charts": cfg.Charts == "",
 	} {
 		if missing {
 			return nil, fmt.Errorf("market: %s is needed", name)

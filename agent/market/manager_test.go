@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hks.dev/hks/agent"
@@ -329,4 +330,19 @@ func TestNextUser(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
+}
+
+func TestAVolumeOfAnotherClassDoesNotGrow(t *testing.T) {
+	w := newWorld(t)
+	w.installed("db")
+	class := "local-path"
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: ClaimName("db"), Namespace: namespace}, Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class},
+	}
+	if _, err := w.set.CoreV1().PersistentVolumeClaims(namespace).Create(t.Context(), claim, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.Upgrade(t.Context(), "db", agent.ServiceUpgrade{Values: map[string]any{"storage": "2Gi"}}, "test")
+	refuse(t, err, agent.CodeConflict, "local-path", "can't grow")
+	w.good(w.Upgrade(t.Context(), "db", agent.ServiceUpgrade{Values: map[string]any{"memory": "512Mi"}}, "test"))
 }

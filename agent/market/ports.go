@@ -46,6 +46,14 @@ type Apps interface {
 	Release(ctx context.Context, app string, env agent.Environment, number int) (agent.Release, error)
 }
 
+// Volumes are the disks of services.
+type Volumes interface {
+	// Discard deletes a claim with its data, at once.
+	Discard(ctx context.Context, namespace, claim string) error
+	// Room refuses size bytes more where the machine's disk has no room.
+	Room(size int64) error
+}
+
 // Remote keeps copies of backups elsewhere.
 type Remote interface {
 	// Check tells whether the target can be written to and read from.

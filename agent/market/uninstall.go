@@ -127,10 +127,13 @@ func (w *worker) purge(ctx context.Context, namespace string, s store.Service) e
 	return w.cfg.Store.ForgetService(ctx, s.Name)
 }
 
+// ClaimName is the name of the claim of a service's volume.
+func ClaimName(service string) string { return service + "-data" }
+
 // dropVolume removes a service's volume and credentials.
 func (m *Manager) dropVolume(ctx context.Context, namespace, name string) error {
 	core := m.cfg.Cluster.Interface().CoreV1()
 	return errors.Join(
-		kube.Delete(ctx, core.PersistentVolumeClaims(namespace), "removing the volume of "+name, name+"-data"),
+		m.cfg.Volumes.Discard(ctx, namespace, ClaimName(name)),
 		kube.Delete(ctx, core.Secrets(namespace), "removing the credentials of "+name, secretName(name)))
 }

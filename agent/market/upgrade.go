@@ -4,8 +4,11 @@ import (
 	"context"
 	"maps"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/helm"
+	"hks.dev/hks/agent/kube"
 	"hks.dev/hks/agent/store"
 )
 
@@ -87,7 +90,31 @@ func (m *Manager) next(ctx context.Context, name string, u agent.ServiceUpgrade)
 	if s.Storage < has {
 		return fail(smaller(name, s.Storage, has))
 	}
+	if s.Storage > has {
+		if err := m.growable(ctx, name); err != nil {
+			return fail(err)
+		}
+	}
 	return s, chart, m.checkStorage(ctx, s.Storage-has, name)
+}
+
+// growable refuses to grow a volume of a class that can't: one from before hks
+// made its own.
+func (m *Manager) growable(ctx context.Context, name string) error {
+	namespace, err := m.namespace(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
+	defer cancel()
+	claim, err := m.cfg.Cluster.Interface().CoreV1().PersistentVolumeClaims(namespace).Get(ctx, ClaimName(name), metav1.GetOptions{})
+	if err != nil { // one that is to be made yet has the right class
+		return kube.IgnoreNotFound(kube.Explain("looking at the volume of "+name, err))
+	}
+	if class := claim.Spec.StorageClassName; class != nil && *class != "" && *class != agent.StorageClass {
+		return agent.Errorf(agent.CodeConflict, "install a new, larger instance and restore a backup into it", "the volume of %s is of the class %s, whose volumes can't grow", name, *class)
+	}
+	return nil
 }
 
 // sameMajor tells whether a chart's server reads the data of a service's.

@@ -20,12 +20,12 @@ var floors = [][]string{
 	{"agent", "agent/client", "agent/aiops/detect", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
-		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
+		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/disk", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
 		"agent/webhook", "agent/mail", "agent/chart", "agent/llm",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
-		"agent/function", "agent/schedule", "agent/aiops", "agent/node", "agent/backup",
+		"agent/function", "agent/schedule", "agent/aiops", "agent/node", "agent/backup", "agent/volume",
 	},
 	{"agent/api"},
 	{"agent/daemon"},

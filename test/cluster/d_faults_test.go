@@ -185,7 +185,7 @@ func leftovers(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); strings.Contains(fields[4], "/k3s/") || strings.Contains(fields[4], "/kubelet/") || strings.Contains(fields[4], "/netns/cni-") {
+		if fields := strings.Fields(line); strings.Contains(fields[4], "/k3s/") || strings.Contains(fields[4], "/kubelet/") || strings.Contains(fields[4], "/netns/cni-") || strings.Contains(fields[4], "/hks/volumes/") {
 			add("mount %s", fields[4])
 		}
 	}

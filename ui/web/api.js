@@ -232,6 +232,8 @@ export const api = {
 	maintenance: (name, environment, on, message) => request('POST', `${appPath(name, environment)}/maintenance`, on ? { on, message } : { on }, { again: true }),
 	/** @returns {Promise<hks.Domain[]>} */
 	domains: () => request('GET', '/api/domains'),
+	/** @returns {Promise<hks.Volume[]>} */
+	volumes: () => request('GET', '/api/volumes'),
 	/** @param {string} name @param {string} environment @param {string} host @param {string} component @returns {Promise<hks.Domain>} */
 	addDomain: (name, environment, host, component) => request('POST', `${appPath(name, environment)}/domains`, { host, component }),
 	/** @param {string} host @returns {Promise<hks.Domain>} */

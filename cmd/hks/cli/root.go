@@ -56,7 +56,7 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 		newInitCommand(s), newDeployCommand(s), newDiffCommand(s), newFunctionCommand(s), newBuildCommand(s), newPipelineCommand(s), newGitHubCommand(s), newAppCommand(s), newAppsCommand(s), newLogsCommand(s), newReleasesCommand(s),
 		newRollbackCommand(s), newPromoteCommand(s), newAppScaleCommand(s), newEnvCommand(s), newSecretCommand(s), newDomainsCommand(s),
 		newOpenCommand(s), newMetricsCommand(s), newAppEventsCommand(s), newImageCommand(s), newCronCommand(s),
-		newExecCommand(s), newPortForwardCommand(s))
+		newExecCommand(s), newPortForwardCommand(s), newVolumeCommand(s))
 	add(groupMarket, newMarketCommand(s), newBindCommand(s), newUnbindCommand(s), newConnectCommand(s), newBackupCommand(s))
 	add(groupAppliance,
 		newStatusCommand(s), newAttentionCommand(s), newIncidentsCommand(s), newNotifyCommand(s), newAIOpsCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))

@@ -28,7 +28,7 @@ func (s style) status(word string) string {
 	switch word {
 	case "running", "ready", "succeeded", "healthy", "info", "valid", "resolved", "sent":
 		return s.green(word)
-	case "pending", "acknowledged", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking":
+	case "pending", "acknowledged", "deploying", "updating", "stopping", "deleting", "creating", "renaming", "pulling", "starting", "warning", "checking", "waiting", "asking", "making", "growing", "restoring", "kept":
 		return s.yellow(word)
 	case "error", "failed", "crashed", "unhealthy", "critical", "open":
 		return s.red(word)

@@ -150,7 +150,7 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 		Settings: settings, Version: "0.1.0-double",
 		Identities: d.store, Journal: journal, Hub: hub,
 		Workspaces: workspaces{d.world}, Apps: apps{d.world}, Shells: shells{d.world}, Series: apps{d.world}, Images: images{d.world}, Builds: d.builds, Functions: &functions{speed: cfg.Speed, byID: map[string]*oneFunction{}}, Pipelines: d.pipelines,
-		Plans: plans, CronJobs: d.cron, CronRuns: d.cron,
+		Plans: plans, CronJobs: d.cron, CronRuns: d.cron, Volumes: volumes{},
 		Nodes: &nodes{speed: cfg.Speed, invited: map[string]time.Time{}}, Joins: joins{}, JoinFiles: joins{},
 		Incidents: found, Silences: found, Insight: found, Channels: newChannels(cfg.Seed && cfg.Trouble, hub.Publish),
 		Domains: d.domains, Maintenance: apps{d.world},

@@ -4,7 +4,8 @@
 // FAIL=sick answers 500 on /healthz; BALLAST holds so many MiB of memory.
 // `page reach HOST:PORT` exits 0 when a TCP connection to it can be made;
 // `page cat` prints what it reads, `page env NAME` a variable, and
-// `page exit CODE` ends with that code.
+// `page exit CODE` ends with that code; `page keep FILE TEXT` writes a file,
+// `page read FILE` prints one, `page fill FILE MIB` writes so many MiB.
 package main
 
 import (
@@ -40,10 +41,51 @@ func main() {
 		fmt.Println(os.Getenv(os.Args[2]))
 		return
 	}
+	if len(os.Args) == 4 || (len(os.Args) == 3 && os.Args[1] == "read") {
+		if err := file(os.Args[1], os.Args[2], os.Args[len(os.Args)-1]); err != nil {
+			fmt.Fprintln(os.Stderr, "page:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
 		os.Exit(1)
 	}
+}
+
+// file writes or reads one.
+func file(verb, name, what string) error {
+	switch verb {
+	case "read":
+		data, err := os.ReadFile(name)
+		fmt.Println(string(data))
+		return err
+	case "keep":
+		f, err := os.Create(name)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(what)
+		return errors.Join(err, f.Sync(), f.Close())
+	case "fill":
+		mib, err := strconv.Atoi(what)
+		if err != nil {
+			return err
+		}
+		f, err := os.Create(name)
+		if err != nil {
+			return err
+		}
+		chunk := make([]byte, 1<<20)
+		for range mib {
+			if _, err = f.Write(chunk); err != nil {
+				break
+			}
+		}
+		return errors.Join(err, f.Sync(), f.Close())
+	}
+	return fmt.Errorf("%s is no verb", verb)
 }
 
 func run() error {

@@ -19,6 +19,7 @@ import { Releases } from '../components/releases.js';
 import { Status } from '../components/status.js';
 import { Time } from '../components/time.js';
 import { UsageCharts } from '../components/usage.js';
+import { VolumesCard } from '../components/volumes-card.js';
 import { count, shortDigest, shortURL } from '../format.js';
 import { html } from '../html.js';
 import { get, openDialog, putApp, set, useStore } from '../store.js';
@@ -83,6 +84,7 @@ export function AppView({ name, environment }) {
 		${(app.release > 0 || app.ready > 0) && html`<${UsageCharts} app=${app} />`}
 		${app.components.length > 1 && html`<${ComponentTable} app=${app} />`}
 		<${Instances} app=${app} />
+		<${VolumesCard} mine=${(/** @type {hks.Volume} */ volume) => volume.app === name && volume.environment === environment} grow=${(/** @type {hks.Volume} */ volume) => `hks volume resize ${volume.name} SIZE`} />
 		${builds && html`<${Builds} title="Builds" builds=${builds} environment=${environment} />`}
 		${releases && html`<${Releases} app=${app} releases=${releases} />`}
 		<${DomainsCard} app=${app} />

@@ -11,6 +11,7 @@ import { ServiceBackups } from '../components/service-backups.js';
 import { chartReady, chartValues, ServiceForm } from '../components/service-form.js';
 import { BuildStatus, Status } from '../components/status.js';
 import { Time } from '../components/time.js';
+import { VolumesCard } from '../components/volumes-card.js';
 import { hidden } from '../commands.js';
 import { bytes } from '../format.js';
 import { html } from '../html.js';
@@ -51,6 +52,7 @@ export function ServiceView({ name }) {
 		${service.reason && html`<${Problem} message=${service.reason} fix=${service.fix} tone=${service.status === 'error' ? 'bad' : 'warn'} />`}
 		${service.job && html`<${Job} job=${service.job} />`}
 		${!gone && html`<${CredentialsCard} service=${service} /><${BoundApps} service=${service} onChange=${again} />`}
+		<${VolumesCard} mine=${(/** @type {hks.Volume} */ volume) => volume.service === name} grow=${() => `hks market upgrade ${name} --storage SIZE`} />
 		${service.engine && html`<${ServiceBackups} service=${service} onChange=${again} />`}
 		${dialog === 'change' && html`<${ChangeServiceDialog} service=${service} onClose=${close} />`}
 		${dialog === 'rotate' && html`<${FormDialog} title=${`Rotate the credentials of ${name}?`} action="Rotate" command=${`hks market rotate ${name}`} run=${() => marketApi.rotate(name)} onClose=${close}>
