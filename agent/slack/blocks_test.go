@@ -162,8 +162,8 @@ func TestA71LimitsHoldForAnyText(t *testing.T) {
 			hold(t, leak(kind))
 			for _, text := range hostile {
 				hold(t, spoilt(kind, text, 0))
-				hold(t, spoilt(kind, text, 30))
-				hold(t, spoilt(kind, strings.Repeat(text, 30), 3))
+				hold(t, spoilt(kind, text, 12))
+				hold(t, spoilt(kind, strings.Repeat(text, 8), 3))
 			}
 		})
 	}

@@ -46,6 +46,8 @@ func clean(text string) string {
 			continue
 		}
 		switch {
+		case r >= ' ' && r < '\x7f':
+			b.WriteByte(byte(r))
 		case r == '\x1b':
 			state = escape
 		case r == '\n':

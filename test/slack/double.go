@@ -90,6 +90,7 @@ type Double struct {
 
 	mu       sync.Mutex // guards the rest
 	server   *http.Server
+	listener net.Listener
 	faults   Faults
 	messages []*Message
 	hooks    []Hook
@@ -121,6 +122,7 @@ func serve(s *http.Server, l net.Listener) { _ = s.Serve(l) } // it ends when it
 
 // serve begins to answer; mu is held, or nobody knows the double yet.
 func (d *Double) serve(l net.Listener) {
+	d.listener = l
 	d.server = &http.Server{Handler: d.handler(), ReadHeaderTimeout: time.Minute}
 	go serve(d.server, l)
 }
@@ -154,9 +156,8 @@ func (d *Double) Set(f Faults) error {
 	defer d.mu.Unlock()
 	switch {
 	case f.Down == DownRefused && d.server != nil:
-		if err := d.server.Close(); err != nil {
-			return err
-		}
+		_ = d.listener.Close() // the server may not have got it yet
+		_ = d.server.Close()
 		d.server = nil
 	case f.Down != DownRefused && d.server == nil:
 		l, err := net.Listen("tcp", d.address)

@@ -308,7 +308,7 @@ func (d *Double) completeUpload(_ *http.Request, args map[string]string) (any, *
 // codes are the HTTP statuses that a webhook gives its words with.
 var codes = map[string]int{
 	"no_text": 400, "invalid_payload": 400, "invalid_blocks": 400, "invalid_blocks_format": 400, "msg_too_long": 400, "msg_blocks_too_long": 400, "user_not_found": 400, "channel_not_found": 404, "invalid_token": 403,
-	"action_prohibited": 403, "posting_to_general_channel_denied": 403, "no_service": 404, "no_service_id": 404, "no_team": 404, "team_disabled": 404, "channel_is_archived": 410, "rollup_error": 500,
+	"action_prohibited": 403, "posting_to_general_channel_denied": 403, "no_service": 404, "no_service_id": 404, "no_team": 404, "team_disabled": 404, "channel_is_archived": 410, "rollup_error": 500, "internal_error": 500,
 }
 
 func (d *Double) webhook(w http.ResponseWriter, r *http.Request) {
