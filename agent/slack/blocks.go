@@ -127,7 +127,7 @@ func blocks(r agent.Report, l layout, p picture) []api.Block {
 	b.put(placeContext, 600, func(most int) api.Block {
 		return api.NewContextBlock("", marked(markup(about(r, p), most)))
 	})
-	if u, err := url.Parse(r.Link); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && units(r.Link) <= mostURL {
+	if u, err := url.Parse(r.Link); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && units(u.String()) <= mostURL {
 		b.put(placeActions, mostURL, func(int) api.Block {
 			open := api.NewButtonBlockElement("open", "", api.NewTextBlockObject(api.PlainTextType, "Open", false, false))
 			open.URL = u.String()

@@ -113,7 +113,7 @@ func (b talk) follow(ctx context.Context, m agent.Message, first place) (posted,
 	}
 	reply, err := b.deliver(ctx, m.Report, followUp, p, options...)
 	switch said := word(err); {
-	case said == "thread_not_found" || said == "message_not_found":
+	case said == "thread_not_found" || said == "message_not_found" || said == "invalid_thread_ts":
 		l := full
 		if m.Report.Kind == agent.ReportResolved {
 			l = over
