@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -106,10 +107,12 @@ func TestA71MailHasAllOfIt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			if s.secured != (security != SecurityNone) || s.known != (security != SecurityNone) || !strings.Contains(s.from, "<hks@example.com>") || !strings.Contains(s.to, "<ada@example.com>") {
 				t.Errorf("by TLS %v, logged in %v, from %s, to %s", s.secured, s.known, s.from, s.to)
 			}
-			header, parts := read(t, s.all()[0])
+			header, parts := read(t, s.mails[0])
 			if header.Get("Message-ID") != "<"+ref+">" || header.Get("Subject") != "[hks] Memory of web/production grows" || header.Get("Auto-Submitted") != "auto-generated" || header.Get("In-Reply-To") != "" {
 				t.Errorf("ref %s, header %v", ref, header)
 			}
@@ -217,12 +220,12 @@ func TestA72MailErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := newServer(t, false)
-			for verb, reply := range test.faults {
-				s.faults[verb] = reply
-			}
+			s.mu.Lock()
+			maps.Copy(s.faults, test.faults)
 			if test.offers != nil {
 				s.offers = test.offers
 			}
+			s.mu.Unlock()
 			c := s.channel("")
 			if test.change != nil {
 				test.change(&c)

@@ -94,7 +94,9 @@ func (s *server) talk(c net.Conn) {
 		}
 		switch verb {
 		case "EHLO":
+			s.mu.Lock()
 			offers := s.offers
+			s.mu.Unlock()
 			if secured {
 				offers = slices.DeleteFunc(slices.Clone(offers), func(o string) bool { return o == "STARTTLS" })
 			}
