@@ -82,7 +82,7 @@ func portOK(port string) bool {
 // *agent.SendError.
 func (s *Sender) Send(ctx context.Context, c agent.Channel, m agent.Message) (string, error) {
 	if err := s.Check(c); err != nil {
-		return "", &agent.SendError{Final: true, Cause: err}
+		return "", &agent.SendError{Final: true, Cause: withFix(err)}
 	}
 	message, id, err := compose(c, m)
 	if err != nil {
@@ -229,4 +229,12 @@ func explain(err error, c agent.Channel) error {
 		return fail(false, "the mail server ended the conversation")
 	}
 	return fail(false, "the mail server can't be reached: %s", words)
+}
+
+// withFix puts what to do into the error's words, as those alone are kept.
+func withFix(err error) error {
+	if e, ok := errors.AsType[*agent.Error](err); ok && e.Fix != "" {
+		return fmt.Errorf("%w: %s", err, e.Fix)
+	}
+	return err
 }
