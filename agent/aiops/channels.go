@@ -2,8 +2,6 @@ package aiops
 
 import (
 	"context"
-	"net/mail"
-	"net/url"
 
 	"hks.dev/hks/agent"
 )
@@ -29,7 +27,7 @@ func (r *Reporter) Put(ctx context.Context, c agent.Channel) (agent.Channel, err
 			*pair[0] = *pair[1]
 		}
 	}
-	if err := checkChannel(c); err != nil {
+	if err := r.check(c); err != nil {
 		return agent.Channel{}, err
 	}
 	if err := r.cfg.Store.PutChannel(ctx, c); err != nil {
@@ -78,46 +76,14 @@ func veiled(c agent.Channel) agent.Channel {
 	return c
 }
 
-func checkChannel(c agent.Channel) error {
+// check refuses settings that can't work before they are kept.
+func (r *Reporter) check(c agent.Channel) error {
 	if err := agent.ValidateName("channel", c.Name); err != nil {
 		return err
 	}
-	missing := func(what, fix string) error {
-		return agent.Errorf(agent.CodeInvalid, fix, "the channel %s has no %s", c.Name, what)
+	sender, ok := r.cfg.Senders[c.Kind]
+	if !ok {
+		return agent.Errorf(agent.CodeInvalid, "use slack-bot, slack-webhook, webhook or email", "there is no kind of channel %q", c.Kind)
 	}
-	switch c.Kind {
-	case agent.ChannelSlackBot:
-		if c.Token == "" || c.Target == "" {
-			return missing("token or channel id", "give the bot token of a Slack app (xoxb-...) with the rights chat:write and files:write, and the id of a channel that it was invited to")
-		}
-		return checkURL(c.Name, c.API, true)
-	case agent.ChannelSlackWebhook, agent.ChannelWebhook:
-		return checkURL(c.Name, c.URL, false)
-	case agent.ChannelEmail:
-		if c.Server == "" {
-			return missing("mail server", "give it as host:port, such as smtp.example.com:587")
-		}
-		for _, address := range []string{c.From, c.To} {
-			if _, err := mail.ParseAddress(address); err != nil {
-				return agent.Errorf(agent.CodeInvalid, "give addresses such as ops@example.com", "the channel %s has no valid address: %q", c.Name, address)
-			}
-		}
-		switch c.Security {
-		case "", "starttls", "tls", "none":
-			return nil
-		}
-		return agent.Errorf(agent.CodeInvalid, "use starttls, tls or none", "there is no mail security %q", c.Security)
-	}
-	return agent.Errorf(agent.CodeInvalid, "use slack-bot, slack-webhook, webhook or email", "there is no kind of channel %q", c.Kind)
-}
-
-func checkURL(name, text string, optional bool) error {
-	if text == "" && optional {
-		return nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return agent.Errorf(agent.CodeInvalid, "give a whole address that begins with https://", "the channel %s has no valid address", name)
-	}
-	return nil
+	return sender.Check(c)
 }

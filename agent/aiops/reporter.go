@@ -45,6 +45,8 @@ type Channels interface {
 // Sender brings messages to channels of one kind. Its errors are
 // *agent.SendError.
 type Sender interface {
+	// Check tells what is wrong with a channel's settings; nothing is dialled.
+	Check(c agent.Channel) error
 	Send(ctx context.Context, c agent.Channel, m agent.Message) (ref string, err error)
 }
 
@@ -187,7 +189,7 @@ func (r *Reporter) deliver(ctx context.Context, d store.Delivery) {
 	d.Attempts++
 	if err == nil {
 		d.State, d.Failure, d.SentAt = agent.DeliverySent, "", now
-		if message.Ref == "" {
+		if ref != message.Ref { // the first message, or another in place of one that is gone
 			d.Ref = ref
 		}
 	} else {

@@ -19,6 +19,8 @@ type line struct {
 	at   []time.Time
 }
 
+func (l *line) Check(agent.Channel) error { return nil }
+
 func (l *line) Send(_ context.Context, _ agent.Channel, m agent.Message) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -142,7 +142,7 @@ func TestA87AnAppWithAVolumeSaysBeforehandThatItCannotMove(t *testing.T) {
 		if _, err := w.m.Move(t.Context(), "web", agent.Staging, "dedicated", "owner"); err == nil || !strings.Contains(err.Error(), "can't be moved") {
 			t.Errorf("moved: %v", err)
 		}
-		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "web", 2, "owner"); err == nil || !strings.Contains(err.Error(), "has a volume") {
+		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "web", agent.Fixed(2), "owner"); err == nil || !strings.Contains(err.Error(), "has a volume") {
 			t.Errorf("scaled: %v", err)
 		}
 	})

@@ -160,7 +160,7 @@ func TestChartOfAnything(t *testing.T) {
 	}
 }
 
-func TestChartManyMarks(t *testing.T) {
+func TestChartShowsFewOfManyMarks(t *testing.T) {
 	c := leak()
 	c.Marks = nil
 	for n := range 300 {

@@ -78,14 +78,14 @@ func newReporter(cfg Config, queue *store.Store, hub *api.Hub) (*aiops.Reporter,
 	if err != nil {
 		return nil, err
 	}
-	_, err = mail.New(mail.Config{})
+	post, err := mail.New(mail.Config{})
 	if err != nil {
 		return nil, err
 	}
 	return aiops.NewReporter(aiops.ReporterConfig{
 		Store: queue, Draw: chart.PNG, Publish: hub.Publish, Log: cfg.Log,
 		Senders: map[string]aiops.Sender{
-			agent.ChannelSlackBot: chat, agent.ChannelSlackWebhook: chat, agent.ChannelWebhook: hook,
+			agent.ChannelSlackBot: chat, agent.ChannelSlackWebhook: chat, agent.ChannelWebhook: hook, agent.ChannelEmail: post,
 		},
 	})
 }

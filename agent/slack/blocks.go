@@ -30,6 +30,7 @@ const (
 	mostSummary  = 900
 	mostEvidence = 5 // lines
 	mostRemedies = 5
+	mostRuledOut = 10
 	mostDigest   = 20 // incidents
 	sparkWidth   = 24
 	titleLength  = 120
@@ -126,7 +127,7 @@ func blocks(r agent.Report, l layout, p picture) []api.Block {
 	b.put(placeContext, 600, func(most int) api.Block {
 		return api.NewContextBlock("", marked(markup(about(r, p), most)))
 	})
-	if u, err := url.Parse(r.Link); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && units(r.Link) <= mostURL {
+	if u, err := url.Parse(r.Link); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && units(u.String()) <= mostURL {
 		b.put(placeActions, mostURL, func(int) api.Block {
 			open := api.NewButtonBlockElement("open", "", api.NewTextBlockObject(api.PlainTextType, "Open", false, false))
 			open.URL = u.String()
@@ -150,14 +151,9 @@ func blocks(r agent.Report, l layout, p picture) []api.Block {
 // incident fills in what must be seen of an incident.
 func (b *builder) incident(r agent.Report, i agent.Incident, l layout) {
 	b.put(placeFields, 1600, func(most int) api.Block {
-		pairs := fields(r, i)
-		if len(pairs) == 0 {
-			return nil
-		}
-		pairs = pairs[:min(len(pairs), mostFields)]
 		block := api.NewSectionBlock(nil, nil, nil)
-		for _, pair := range pairs {
-			block.Fields = append(block.Fields, marked("*"+pair.name+"*\n"+pair.text(min(most/len(pairs), mostField-40))))
+		if block.Fields = fields(r, i, most); len(block.Fields) == 0 {
+			return nil
 		}
 		return block
 	})
@@ -172,7 +168,7 @@ func (b *builder) incident(r agent.Report, i agent.Incident, l layout) {
 func (b *builder) chart(r agent.Report, p picture) {
 	if p.file != "" {
 		b.put(placePicture, min(500, mostAlt), func(most int) api.Block {
-			alt := cut(inWords(r.Chart), most)
+			alt := cut(line(r.Chart.Words()), most)
 			if alt == "" {
 				alt = "the figures of the last day"
 			}
@@ -180,8 +176,8 @@ func (b *builder) chart(r agent.Report, p picture) {
 		})
 		return
 	}
-	if spark := sparkline(r.Chart, sparkWidth); spark != "" {
-		b.put(placePicture, 500, func(most int) api.Block { return section("`" + spark + "`\n" + markup(inWords(r.Chart), most)) })
+	if spark := r.Chart.Sparkline(sparkWidth); spark != "" {
+		b.put(placePicture, 500, func(most int) api.Block { return section("`" + spark + "`\n" + markup(line(r.Chart.Words()), most)) })
 	}
 }
 
@@ -191,7 +187,7 @@ func (b *builder) details(i agent.Incident) {
 		if len(i.RuledOut) == 0 {
 			return nil
 		}
-		return section("*Ruled out* " + markup(line(strings.Join(i.RuledOut, "; ")), most))
+		return section("*Ruled out* " + markup(line(strings.Join(i.RuledOut[:min(len(i.RuledOut), mostRuledOut)], "; ")), most))
 	})
 	b.put(placeExplanation, 1200, func(most int) api.Block {
 		text := line(i.Explanation)
@@ -224,31 +220,16 @@ func section(text string) api.Block {
 
 // header is a report's first line.
 func header(r agent.Report) string {
-	i := r.Incident
-	switch {
-	case r.Kind == agent.ReportDigest:
-		return fmt.Sprintf("🔴 %d incidents at once", len(r.Digest))
-	case r.Kind == agent.ReportTest:
-		return "🔔 Test message of hks"
-	case i == nil:
-		return "🔔 News of hks"
+	mark := "🟠"
+	switch i := r.Incident; {
+	case r.Kind == agent.ReportResolved:
+		mark = "✅"
+	case i == nil && r.Kind != agent.ReportDigest:
+		mark = "🔔"
+	case i == nil || i.Severity == agent.SeverityCritical:
+		mark = "🔴"
 	}
-	title := line(i.Title)
-	mark, severity := "🟠", "Warning"
-	if i.Severity == agent.SeverityCritical {
-		mark, severity = "🔴", "Critical"
-	}
-	switch r.Kind {
-	case agent.ReportResolved:
-		return "✅ Resolved: " + title
-	case agent.ReportReminder:
-		return mark + " Still going on: " + title
-	case agent.ReportReopened:
-		return mark + " Again: " + title
-	case agent.ReportFlapping:
-		return mark + " Comes and goes: " + title
-	}
-	return mark + " " + severity + ": " + title
+	return mark + " " + line(r.Headline())
 }
 
 // summary says in a sentence or two what there is.
@@ -291,51 +272,20 @@ func about(r agent.Report, p picture) string {
 	return strings.Join(parts, " · ")
 }
 
-// pair is one field.
-type pair struct {
-	name string
-	text func(most int) string // markup
-}
-
-// fields are an incident's figures.
-func fields(r agent.Report, i agent.Incident) []pair {
-	var all []pair
-	add := func(name, text string) {
-		if text != "" {
-			all = append(all, pair{name, func(most int) string { return markup(line(text), most) }})
-		}
-	}
+// fields are an incident's figures, as markup.
+func fields(r agent.Report, i agent.Incident, most int) []*api.TextBlockObject {
+	var all []*api.TextBlockObject
+	add := func(name, text string) { all = append(all, marked("*"+name+"*\n"+text)) }
 	if !i.Since.IsZero() {
-		all = append(all, pair{"Since", func(int) string { return moment(i.Since) }})
+		add("Since", moment(i.Since))
 	}
 	if r.Kind == agent.ReportResolved && !i.ResolvedAt.IsZero() {
-		all = append(all, pair{"Until", func(int) string { return moment(i.ResolvedAt) }})
+		add("Until", moment(i.ResolvedAt))
 	}
-	if points := shown(r.Chart); len(points) > 0 {
-		now := value(points[len(points)-1].Mean, r.Chart.Unit)
-		if r.Chart.Limit > 0 {
-			add("Now of limit", now+" of "+value(r.Chart.Limit, r.Chart.Unit))
-		} else {
-			add("Now", now)
-		}
+	for _, f := range r.Figures() {
+		add(f.Name, markup(line(f.Value), min(most/mostFields, mostField-40)))
 	}
-	if r.Kind != agent.ReportResolved {
-		add("Growth", growth(r.Chart, i.Since))
-		if i.TimeToLimit > 0 {
-			add("Time to limit", "about "+lasting(i.TimeToLimit))
-		}
-	}
-	if i.Confidence > 0 {
-		add("Confidence", fmt.Sprintf("%.0f %%", 100*min(i.Confidence, 1)))
-	}
-	if i.Change != nil {
-		text := fmt.Sprintf("%d, %s by %s, %s", i.Change.Release, i.Change.Why, i.Change.By, clock(i.Change.At))
-		if before := i.Since.Sub(i.Change.At); before >= 0 && !i.Since.IsZero() {
-			text += ", " + lasting(before) + " before"
-		}
-		add("Release before", text)
-	}
-	return all
+	return all[:min(len(all), mostFields)]
 }
 
 // evidence lists facts, a line each: the number, then why it matters.

@@ -113,7 +113,7 @@ func (b talk) follow(ctx context.Context, m agent.Message, first place) (posted,
 	}
 	reply, err := b.deliver(ctx, m.Report, followUp, p, options...)
 	switch said := word(err); {
-	case said == "thread_not_found" || said == "message_not_found":
+	case said == "thread_not_found" || said == "message_not_found" || said == "invalid_thread_ts":
 		l := full
 		if m.Report.Kind == agent.ReportResolved {
 			l = over
@@ -139,7 +139,7 @@ func (b talk) upload(ctx context.Context, m agent.Message) picture {
 		title = cmp.Or(cut(line(m.Report.Chart.Title), mostHeader), title)
 	}
 	file, err := b.client.UploadFileContext(ctx, api.UploadFileParameters{
-		Reader: bytes.NewReader(m.Picture), FileSize: len(m.Picture), Filename: "chart.png", Title: title, AltTxt: cut(inWords(m.Report.Chart), mostAlt/2),
+		Reader: bytes.NewReader(m.Picture), FileSize: len(m.Picture), Filename: "chart.png", Title: title, AltTxt: cut(line(m.Report.Chart.Words()), mostAlt/2),
 	})
 	if err != nil {
 		err = explain(err, b.channel)

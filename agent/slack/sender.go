@@ -5,6 +5,8 @@ package slack
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -92,7 +94,7 @@ func address(text string) bool {
 // by webhook. An error is an *agent.SendError.
 func (s *Sender) Send(ctx context.Context, c agent.Channel, m agent.Message) (ref string, err error) {
 	if err := s.Check(c); err != nil {
-		return "", &agent.SendError{Final: true, Cause: err}
+		return "", &agent.SendError{Final: true, Cause: withFix(err)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -100,4 +102,12 @@ func (s *Sender) Send(ctx context.Context, c agent.Channel, m agent.Message) (re
 		return "", s.post(ctx, c, m)
 	}
 	return s.bot(ctx, c, m)
+}
+
+// withFix puts what to do into the error's words, as those alone are kept.
+func withFix(err error) error {
+	if e, ok := errors.AsType[*agent.Error](err); ok && e.Fix != "" {
+		return fmt.Errorf("%w: %s", err, e.Fix)
+	}
+	return err
 }

@@ -15,9 +15,15 @@ func units(text string) int {
 	return n
 }
 
+// mostRead is how much of any text is looked at, bytes: more never fits.
+const mostRead = 4 << 10
+
 // clean takes out of a text of others what no screen shows: control codes,
 // colours of terminals, marks that turn the direction of reading.
 func clean(text string) string {
+	if len(text) > mostRead {
+		text = text[:mostRead]
+	}
 	var b strings.Builder
 	b.Grow(len(text))
 	const (
@@ -40,6 +46,8 @@ func clean(text string) string {
 			continue
 		}
 		switch {
+		case r >= ' ' && r < '\x7f':
+			b.WriteByte(byte(r))
 		case r == '\x1b':
 			state = escape
 		case r == '\n':

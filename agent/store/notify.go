@@ -152,11 +152,11 @@ func (s *Store) ReportDeliveries(ctx context.Context, limit int) ([]Delivery, er
 	return queryAll(ctx, s, "reports", scanDelivery, `SELECT `+deliveryColumns+` FROM delivery ORDER BY id DESC LIMIT ?`, limit)
 }
 
-// MessageRef is what a channel calls the first message of an incident; empty:
-// there is none.
+// MessageRef is what a channel calls the message of an incident that the later
+// ones belong to; empty: there is none.
 func (s *Store) MessageRef(ctx context.Context, channel string, incident int64) (string, error) {
 	refs, err := queryAll(ctx, s, "messages", func(scan func(...any) error) (ref string, err error) { return ref, scan(&ref) },
-		`SELECT ref FROM delivery WHERE incident = ? AND channel = ? AND state = 'sent' AND ref <> '' ORDER BY id LIMIT 1`, incident, channel)
+		`SELECT ref FROM delivery WHERE incident = ? AND channel = ? AND state = 'sent' AND ref <> '' ORDER BY id DESC LIMIT 1`, incident, channel)
 	if err != nil || len(refs) == 0 {
 		return "", err
 	}

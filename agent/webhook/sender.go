@@ -92,7 +92,7 @@ type body struct {
 // Send posts one report. An error is an *agent.SendError; there is no ref.
 func (s *Sender) Send(ctx context.Context, c agent.Channel, m agent.Message) (string, error) {
 	if err := s.Check(c); err != nil {
-		return "", &agent.SendError{Final: true, Cause: err}
+		return "", &agent.SendError{Final: true, Cause: withFix(err)}
 	}
 	data, err := json.Marshal(body{Version: 1, Report: m.Report})
 	if err != nil {
@@ -198,4 +198,12 @@ func plain(text string, most int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// withFix puts what to do into the error's words, as those alone are kept.
+func withFix(err error) error {
+	if e, ok := errors.AsType[*agent.Error](err); ok && e.Fix != "" {
+		return fmt.Errorf("%w: %s", err, e.Fix)
+	}
+	return err
 }
