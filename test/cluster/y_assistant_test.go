@@ -1,14 +1,20 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/aiops/detect"
+	"hks.dev/hks/test/slack"
 )
 
 // The assistant's clock in these tests: twenty seconds pass in one, so that an
@@ -24,13 +30,21 @@ func withFastClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	restart := func(settings string) {
-		write(t, file, settings)
+	restart := func(ctx context.Context, settings string) {
+		if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		kill(t, "agent")
-		up(t)
+		if out, err := installer(ctx, "up", "--from", appliance.bin); err != nil {
+			t.Fatalf("up: %v\n%s", err, out)
+		}
 	}
-	restart(string(before) + fastClock)
-	t.Cleanup(func() { restart(string(before)) })
+	restart(t.Context(), string(before)+fastClock)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		restart(ctx, string(before))
+	})
 	healthy(t)
 }
 
@@ -39,8 +53,54 @@ func incidentsOf(t *testing.T, subject string) []agent.Incident {
 	return slices.DeleteFunc(ask[[]agent.Incident](t, "incidents", "--all"), func(i agent.Incident) bool { return i.Subject.String() != subject })
 }
 
+// channelTo has reports go to a double of Slack, by a bot.
+func channelTo(t *testing.T) *slack.Double {
+	t.Helper()
+	double, err := slack.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(double.Close)
+	if r := tryInput(t, slack.Token, "notify", "add", "ops", "--slack-bot", "--channel", slack.Channel, "--api", double.API(), "--secret-from-file", "-"); r.exit != 0 {
+		t.Fatalf("notify add: %s%s", r.stdout, r.stderr)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if out, err := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "notify", "remove", "ops", "--yes").CombinedOutput(); err != nil {
+			t.Logf("removing the channel: %v\n%s", err, out)
+		}
+	})
+	hks(t, "notify", "test", "ops")
+	if all := double.Messages(); len(all) != 1 || !strings.Contains(all[0].Text, "test") {
+		t.Fatalf("A71 the test message: %+v", all)
+	}
+	double.Forget()
+	return double
+}
+
+// messagesOf are those that begin a thread and are about a subject; replies
+// are those in their threads.
+func messagesOf(d *slack.Double, subject string) (first, replies []slack.Message) {
+	threads := map[string]bool{}
+	for _, m := range d.Messages() {
+		if m.Thread == "" && strings.Contains(m.Text, subject) {
+			first = append(first, m)
+			threads[m.TS] = true
+		}
+	}
+	for _, m := range d.Messages() {
+		if m.Thread != "" && threads[m.Thread] {
+			replies = append(replies, m)
+		}
+	}
+	return first, replies
+}
+
 // TestA70TroubleIsFoundToldAndResolved has a fleet of one image behave badly in
-// every way at once, beside others that only look as if they did.
+// every way at once, beside others that only look as if they did: exactly the
+// right incidents open, each is told once, and each is over after its mend.
+// Slack is away at first.
 func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	folder := project(t, "trouble")
 	for _, name := range []string{"trouble", "leaky", "sawtooth", "pagecache", "crashy", "sick"} {
@@ -51,55 +111,122 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	}
 	image := show(t, "trouble").Image
 	withFastClock(t)
+	double := channelTo(t)
 	client := browser(t)
-	deploy(t, "leaky", image, "--env", "MODE=well", "--memory", "256Mi")
 	urls := map[string]string{}
-	for name, mode := range map[string]string{"sawtooth": "sawtooth", "pagecache": "cache", "crashy": "crash", "sick": "well"} {
-		urls[name] = deploy(t, name, image, "--env", "MODE="+mode, "--memory", "256Mi")
+	for name, mode := range map[string]string{"leaky": "well", "sawtooth": "sawtooth", "pagecache": "cache", "crashy": "crash", "sick": "well"} {
+		urls[name] = deploy(t, name, image, "--env", "MODE="+mode, "--memory", "256Mi", "--health", "/healthz")
 	}
 	load := startLoadOf(t, show(t, "trouble").URL, "well")
+	if err := double.Set(slack.Faults{Down: slack.DownError}); err != nil {
+		t.Fatal(err)
+	}
 	begin := time.Now()
 	hks(t, "env", "set", "leaky", "MODE=leak") // the release that brings the leak
 	bad := show(t, "leaky").Release
 	get(t, client, urls["sick"]+"/become?mode=sick")
-	unschedulable(t, "nowhere", `"nodeSelector":{"hks.dev/none":"1"},`, "registry.k8s.invalid/pause:1")
-	unschedulable(t, "imageless", "", "registry.hks.internal/none:1")
+	deployment(t, "nowhere", `"nodeSelector":{"hks.dev/none":"1"},`, image)
+	deployment(t, "imageless", "", "registry.hks.internal/none:1")
 
 	want := map[string]string{
-		"app leaky/staging": "memory-leak", "app crashy/staging": "crash-loop", "app sick/staging": "probe-failing",
+		"app leaky/staging": detect.MemoryLeak, "app crashy/staging": "crash-loop", "app sick/staging": "probe-failing",
 		"workspace nowhere": "unschedulable", "workspace imageless": "image-pull",
 	}
-	for subject, detector := range want {
-		t.Run(detector, func(t *testing.T) {
-			eventually(t, 5*time.Minute, func() string {
-				all := incidentsOf(t, subject)
-				if len(all) == 0 {
-					return fmt.Sprintf("nothing of %s after %s", subject, time.Since(begin).Round(time.Second))
+	seen := map[string]agent.Incident{}
+	eventually(t, 5*time.Minute, func() string {
+		for subject, detector := range want {
+			all := incidentsOf(t, subject)
+			if len(all) == 0 {
+				return fmt.Sprintf("nothing of %s after %s", subject, time.Since(begin).Round(time.Second))
+			}
+			if _, ok := seen[subject]; !ok {
+				t.Logf("%s: %s after %s", subject, all[0].Title, time.Since(begin).Round(time.Second))
+				if len(all) != 1 || all[0].Detector != detector {
+					t.Errorf("A74 %s has %+v", subject, all)
 				}
-				t.Logf("%s after %s: %+v", subject, time.Since(begin).Round(time.Second), all)
-				if len(all) != 1 || all[0].Detector != detector || all[0].Status != agent.IncidentFiring {
-					t.Errorf("%s has %+v", subject, all)
-				}
-				return ""
-			})
-		})
-	}
-	leak := incidentsOf(t, "app leaky/staging")
-	if len(leak) == 1 && (leak[0].Change == nil || leak[0].Change.Release != bad) {
-		t.Errorf("A76 the release %d brought it: %+v", bad, leak[0].Change)
-	}
-	for _, subject := range []string{"app trouble/staging", "app sawtooth/staging", "app pagecache/staging"} {
-		if all := incidentsOf(t, subject); len(all) != 0 {
-			t.Errorf("A73 %s has done nothing wrong: %+v", subject, all)
+				seen[subject] = all[0]
+			}
 		}
+		return ""
+	})
+	leak := seen["app leaky/staging"]
+	if leak.Change == nil || leak.Change.Release != bad || len(leak.Remedies) == 0 || leak.Remedies[0].Action == nil || leak.Remedies[0].Action.Release != leak.Change.Before {
+		t.Errorf("A76 the release %d brought it: %+v, %+v", bad, leak.Change, leak.Remedies)
 	}
+	if app := show(t, "leaky"); app.Instances[0].Restarts > 0 {
+		t.Error("A70 the kernel was faster")
+	}
+	if waiting := ask[[]agent.ReportDelivery](t, "notify", "queue"); len(waiting) < len(want) || waiting[0].State != agent.DeliveryWaiting {
+		t.Errorf("A72 the queue: %+v", waiting)
+	}
+	if err := double.Set(slack.Faults{RateLimit: 2, RetryAfter: 1, Pace: true}); err != nil {
+		t.Fatal(err)
+	}
+	hks(t, "notify", "retry")
+	t.Run("A71 each is told once, with evidence and a picture", func(t *testing.T) {
+		eventually(t, time.Minute, func() string {
+			for subject := range want {
+				if first, _ := messagesOf(double, subjectWords(subject)); len(first) == 0 {
+					return "no message about " + subject
+				}
+			}
+			return ""
+		})
+		for subject := range want {
+			if first, _ := messagesOf(double, subjectWords(subject)); len(first) != 1 {
+				t.Errorf("%d messages about %s: %+v", len(first), subject, first)
+			}
+		}
+		first, _ := messagesOf(double, "leaky/staging")
+		blocks := string(first[0].Blocks)
+		if len(first[0].Files) != 1 || !strings.Contains(blocks, leak.Remedies[0].Command) {
+			t.Errorf("the message about the leak: files %v, %s", first[0].Files, blocks)
+		}
+		if picture, ok := double.File(first[0].Files[0]); !ok || !bytes.HasPrefix(picture, []byte("\x89PNG")) {
+			t.Error("its picture is none")
+		}
+		if crash, _ := messagesOf(double, "crashy/staging"); strings.Contains(string(crash[0].Blocks), "canary-of-the-trouble-log") {
+			t.Error("A21 a secret of a log went out")
+		}
+	})
+	t.Run("A73 they are over after their mend, and nothing else was", func(t *testing.T) {
+		hks(t, strings.Fields(strings.TrimPrefix(leak.Remedies[0].Command, "hks "))...)
+		hks(t, "env", "set", "crashy", "MODE=well")
+		get(t, client, urls["sick"]+"/become?mode=well")
+		for _, name := range []string{"nowhere", "imageless"} {
+			if out, err := kubectl(t, "-n", workspace, "delete", "deployment", name); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		eventually(t, 4*time.Minute, func() string {
+			for subject := range want {
+				for _, i := range incidentsOf(t, subject) {
+					if i.Open() {
+						return subject + " goes on: " + i.Title
+					}
+				}
+				if _, replies := messagesOf(double, subjectWords(subject)); len(replies) == 0 {
+					return "its end was not told: " + subject
+				}
+			}
+			return ""
+		})
+		for _, i := range ask[[]agent.Incident](t, "incidents", "--all") {
+			if i.OpenedAt.After(begin) && want[i.Subject.String()] != i.Detector {
+				t.Errorf("A73 nothing was wrong with %s: %s (%s)", i.Subject, i.Title, i.Quiet)
+			}
+		}
+	})
 	if _, failed := load.stop(); len(failed) > 0 {
 		t.Errorf("requests failed meanwhile: %v", failed)
 	}
 }
 
-// unschedulable makes a Deployment by kubectl, as an owner may, that can't run.
-func unschedulable(t *testing.T, name, placed, image string) {
+// subjectWords are how messages name a subject.
+func subjectWords(subject string) string { return strings.TrimPrefix(subject, "app ") }
+
+// deployment makes one by kubectl, as an owner may, that can't run.
+func deployment(t *testing.T, name, placed, image string) {
 	t.Helper()
 	manifest := `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"` + name + `","namespace":"` + workspace + `"},"spec":{"replicas":1,
 		"selector":{"matchLabels":{"app":"` + name + `"}},"template":{"metadata":{"labels":{"app":"` + name + `"}},"spec":{` + placed + `
