@@ -154,7 +154,7 @@ func (m *Manager) chart(ctx context.Context, i agent.Incident) *agent.Chart {
 		return nil
 	}
 	points, err := m.cfg.Recorder.One(ctx, key, what, of, now, chartOf)
-	if err != nil || len(points) < 3 {
+	if err != nil || len(points) < 2 {
 		return nil
 	}
 	c.Points = points

@@ -174,6 +174,7 @@ func (m *Manager) judged(s *snapshot) []finding {
 			ruledOut: a.RuledOut, confident: a.Confidence, limit: time.Duration(a.TimeToLimit) * time.Second, look: 24 * time.Hour,
 		}
 		for _, e := range a.Evidence {
+			e.Value = redact(e.Value) // it may be a line of a log
 			f.evidence = append(f.evidence, agent.Fact(e))
 		}
 		switch a.Detector {

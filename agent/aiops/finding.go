@@ -91,13 +91,14 @@ func (s *snapshot) abandoned(p *corev1.Pod) bool {
 
 // workloadOf is the name of what a pod is an instance of.
 func workloadOf(p *corev1.Pod) string {
-	for _, o := range p.OwnerReferences {
-		if hash := p.Labels["pod-template-hash"]; o.Kind == "ReplicaSet" && hash != "" {
-			return strings.TrimSuffix(o.Name, "-"+hash)
-		}
-		return o.Name
+	if len(p.OwnerReferences) == 0 {
+		return p.Name
 	}
-	return p.Name
+	o, hash := p.OwnerReferences[0], p.Labels["pod-template-hash"]
+	if o.Kind == "ReplicaSet" && hash != "" {
+		return strings.TrimSuffix(o.Name, "-"+hash)
+	}
+	return o.Name
 }
 
 // subjectOf tells what a pod belongs to. One that the owner made without hks is

@@ -104,6 +104,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.stop = cancel
 	m.work.Go(func() { m.loop(running) })
 	m.work.Go(func() { m.countRequests(running) })
+	m.work.Go(func() { m.readLogs(running) })
 	return nil
 }
 

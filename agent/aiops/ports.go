@@ -2,6 +2,7 @@ package aiops
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -33,6 +34,7 @@ type Silences interface {
 type Apps interface {
 	List(ctx context.Context) ([]agent.App, error)
 	Releases(ctx context.Context, app string, env agent.Environment) ([]agent.Release, error)
+	Logs(ctx context.Context, app string, env agent.Environment, q agent.LogQuery) iter.Seq2[agent.LogLine, error]
 	// Tail reads the last lines of an instance, without secrets.
 	Tail(ctx context.Context, app string, env agent.Environment, pod string, previous bool, lines int) []string
 }

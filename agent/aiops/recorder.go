@@ -205,7 +205,7 @@ func (r *Recorder) Series(ctx context.Context, key string, now time.Time, since 
 		if !ok {
 			continue
 		}
-		points, err := r.store.Range(ctx, tier, name, from)
+		points, err := r.points(ctx, tier, name, from)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +219,23 @@ func (r *Recorder) Series(ctx context.Context, key string, now time.Time, since 
 
 // One returns the points of one series.
 func (r *Recorder) One(ctx context.Context, key, what, of string, now time.Time, since time.Duration) ([]agent.SeriesPoint, error) {
-	return r.store.Range(ctx, tierFor(since), seriesName(key, what, of), now.Add(-since))
+	return r.points(ctx, tierFor(since), seriesName(key, what, of), now.Add(-since))
+}
+
+// points are those on the disk and that of the step which is not over.
+func (r *Recorder) points(ctx context.Context, tier store.Tier, name string, from time.Time) ([]agent.SeriesPoint, error) {
+	points, err := r.store.Range(ctx, tier, name, from)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range r.tiers {
+		if s, ok := b.sums[name]; ok && b.tier == tier && (len(points) == 0 || b.at.After(points[len(points)-1].Time)) {
+			points = append(points, agent.SeriesPoint{Time: b.at, Min: s.low, Mean: s.total / float64(s.n), Max: s.high})
+		}
+	}
+	return points, nil
 }
 
 // History is the recent memory of containers, for detectors that begin anew.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,16 @@ func (f *fakeApps) List(context.Context) ([]agent.App, error) { return nil, nil 
 
 func (f *fakeApps) Releases(context.Context, string, agent.Environment) ([]agent.Release, error) {
 	return f.releases, nil
+}
+
+func (f *fakeApps) Logs(context.Context, string, agent.Environment, agent.LogQuery) iter.Seq2[agent.LogLine, error] {
+	return func(yield func(agent.LogLine, error) bool) {
+		for n, text := range f.lines {
+			if !yield(agent.LogLine{Instance: "web-1", Time: time.Unix(int64(n), 0), Text: text}, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (f *fakeApps) Tail(context.Context, string, agent.Environment, string, bool, int) []string {

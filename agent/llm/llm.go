@@ -84,7 +84,7 @@ func (m *Model) Explain(ctx context.Context, i agent.Incident) (string, error) {
 	settings := openai.DefaultConfig(key)
 	settings.BaseURL, settings.HTTPClient = m.cfg.URL, m.cfg.HTTP
 	answer, err := openai.NewClientWithConfig(settings).CreateChatCompletion(ctx, openai.ChatCompletionRequest{
-		Model: m.cfg.Model, MaxTokens: tokens, Temperature: 0.2,
+		Model: m.cfg.Model, MaxCompletionTokens: tokens,
 		Messages: []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleSystem, Content: task}, {Role: openai.ChatMessageRoleUser, Content: string(question)}},
 	})
 	if err != nil {

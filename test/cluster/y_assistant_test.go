@@ -103,7 +103,7 @@ func messagesOf(d *slack.Double, subject string) (first, replies []slack.Message
 // Slack is away at first.
 func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	folder := project(t, "trouble")
-	for _, name := range []string{"trouble", "leaky", "sawtooth", "pagecache", "crashy", "sick"} {
+	for _, name := range []string{"trouble", "leaky", "sawtooth", "pagecache", "crashy", "sick", "filler"} {
 		remove(t, name)
 	}
 	if r := try(t, "deploy", "--source", folder); r.exit != 0 {
@@ -117,6 +117,11 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	for name, mode := range map[string]string{"leaky": "well", "sawtooth": "sawtooth", "pagecache": "cache", "crashy": "crash", "sick": "well"} {
 		urls[name] = deploy(t, name, image, "--env", "MODE="+mode, "--memory", "256Mi", "--health", "/healthz")
 	}
+	filler := projectFile(t, strings.Replace("app: filler\ncomponents:\n  web:\n    image: IMAGE\n    port: 8080\n    route: /\n    volumes: [{name: data, path: /data, size: 64Mi}]\n", "IMAGE", image, 1))
+	if r := try(t, "deploy", "--source", filler); r.exit != 0 {
+		t.Fatalf("%s%s", r.stdout, r.stderr)
+	}
+	urls["filler"] = show(t, "filler").URL
 	load := startLoadOf(t, show(t, "trouble").URL, "well")
 	if err := double.Set(slack.Faults{Down: slack.DownError}); err != nil {
 		t.Fatal(err)
@@ -125,11 +130,12 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	hks(t, "env", "set", "leaky", "MODE=leak") // the release that brings the leak
 	bad := show(t, "leaky").Release
 	get(t, client, urls["sick"]+"/become?mode=sick")
+	get(t, client, urls["filler"]+"/become?mode=fill")
 	deployment(t, "nowhere", `"nodeSelector":{"hks.dev/none":"1"},`, image)
 	deployment(t, "imageless", "", "registry.hks.internal/none:1")
 
 	want := map[string]string{
-		"app leaky/staging": detect.MemoryLeak, "app crashy/staging": "crash-loop", "app sick/staging": "probe-failing",
+		"app leaky/staging": detect.MemoryLeak, "app crashy/staging": "crash-loop", "app sick/staging": "probe-failing", "app filler/staging": detect.VolumeFull,
 		"workspace nowhere": "unschedulable", "workspace imageless": "image-pull",
 	}
 	seen := map[string]agent.Incident{}
@@ -193,6 +199,8 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 		hks(t, strings.Fields(strings.TrimPrefix(leak.Remedies[0].Command, "hks "))...)
 		hks(t, "env", "set", "crashy", "MODE=well")
 		get(t, client, urls["sick"]+"/become?mode=well")
+		get(t, client, urls["filler"]+"/become?mode=well")
+		get(t, client, urls["filler"]+"/empty")
 		for _, name := range []string{"nowhere", "imageless"} {
 			if out, err := kubectl(t, "-n", workspace, "delete", "deployment", name); err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -211,6 +219,10 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 			}
 			return ""
 		})
+		for subject := range want {
+			_, replies := messagesOf(double, subjectWords(subject))
+			t.Logf("the end of %s was told %s after it was found", subject, replies[len(replies)-1].At.Sub(incidentsOf(t, subject)[0].ResolvedAt).Round(100*time.Millisecond))
+		}
 		for _, i := range ask[[]agent.Incident](t, "incidents", "--all") {
 			if i.OpenedAt.After(begin) && want[i.Subject.String()] != i.Detector {
 				t.Errorf("A73 nothing was wrong with %s: %s (%s)", i.Subject, i.Title, i.Quiet)

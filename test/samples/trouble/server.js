@@ -27,6 +27,15 @@ each(1000, when('cache', () => {
   fs.readFileSync(name)
 }))
 
+// A volume that fills up, until there is no more room.
+each(200, when('fill', () => {
+  try {
+    fs.appendFileSync('/data/fill', Buffer.alloc(1024 * 1024, 1))
+  } catch (error) {
+    if (error.code !== 'ENOSPC') throw error
+  }
+}))
+
 // An end some time after a good start.
 setTimeout(() => {
   if (mode !== 'crash') return
@@ -37,6 +46,7 @@ setTimeout(() => {
 const server = http.createServer((request, response) => {
   const url = new URL(request.url, 'http://localhost')
   if (url.pathname === '/become') mode = url.searchParams.get('mode')
+  if (url.pathname === '/empty') fs.rmSync('/data/fill', { force: true })
   const sick = mode === 'sick' && url.pathname === '/healthz'
   response.writeHead(sick ? 500 : 200, { 'content-type': 'text/plain' }).end(`${mode}\n`)
 })
