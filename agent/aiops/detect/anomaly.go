@@ -23,8 +23,8 @@ type AnomalyParams struct {
 	Rest   int     // values without a record that end an alert
 }
 
-// anomalyDefaults were chosen on half of the public series, from the middle of
-// a wide plateau.
+// anomalyDefaults were chosen with all ten public series in view, from the
+// middle of a plateau: their score there is no proof for series not seen.
 func anomalyDefaults() AnomalyParams {
 	return AnomalyParams{Every: 5 * minute, Warmup: 288, Short: 24, Level: 6, Long: 288, Margin: 1.4, Spread: 1.5, Half: 1500, Rest: 48}
 }
