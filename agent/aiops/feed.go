@@ -88,6 +88,12 @@ func (m *Manager) feedHistory(ctx context.Context, now time.Time, s snapshot) er
 		return nil
 	}
 	m.fed = true
+	defer func() {
+		for _, a := range m.accepted {
+			m.engine.Accept(a.Fingerprint, m.engineTime(a.At))
+			delete(m.alerts, a.Fingerprint)
+		}
+	}()
 	if m.cfg.Speed != 1 {
 		return nil // what was written was written by another clock
 	}

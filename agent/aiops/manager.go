@@ -10,6 +10,7 @@ import (
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/aiops/detect"
+	"hks.dev/hks/agent/store"
 )
 
 const (
@@ -34,6 +35,7 @@ type Manager struct {
 	mu        sync.Mutex // guards what follows
 	engine    *detect.Engine
 	fed       bool                     // the engine has the history
+	accepted  []store.Accepted         // what the engine is told is no leak, once it has the history
 	alerts    map[string]detect.Alert  // that fire, by fingerprint
 	subjects  map[string]agent.Subject // of what the engine was fed, by key
 	figures   Figures                  // the last
@@ -97,9 +99,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range accepted {
-		m.engine.Accept(a.Fingerprint, m.engineTime(a.At))
-	}
+	m.accepted = accepted
 	running, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	m.work.Go(func() { m.loop(running) })

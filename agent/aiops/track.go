@@ -175,7 +175,7 @@ func (m *Manager) quiet(i *agent.Incident, f finding, silences []agent.Silence, 
 		o := other.incident
 		switch {
 		case o.Subject.Kind == agent.SubjectNode && f.subject.Kind != agent.SubjectNode && f.subject.Node == o.Subject.Name && o.Detector != DiskFull,
-			f.detector == OOMKilled && (o.Detector == detect.MemoryLeak || o.Detector == detect.OOMLoop) && keyOf(o.Subject) == keyOf(f.subject):
+			explains(o.Detector, f.detector) && keyOf(o.Subject) == keyOf(f.subject):
 			i.Cause = o.ID
 			return fmt.Sprintf("incident %d explains it", o.ID)
 		}
@@ -186,6 +186,20 @@ func (m *Manager) quiet(i *agent.Incident, f finding, silences []agent.Silence, 
 		}
 	}
 	return ""
+}
+
+// explains tells whether what one detector says of a thing makes what another
+// says of it old news: a leak ends in a kill.
+func explains(known, found string) bool {
+	switch found {
+	case OOMKilled:
+		return known == detect.MemoryLeak || known == detect.OOMLoop
+	case detect.OOMLoop:
+		return known == detect.MemoryLeak
+	case detect.MemoryLeak:
+		return known == detect.OOMLoop
+	}
+	return false
 }
 
 // storming tells whether so many incidents were told lately that the next ones
