@@ -11,7 +11,7 @@ import (
 const (
 	ScaleCPU     = 70
 	MinScaleCPU  = 10
-	MostScaleCPU = 2000
+	MostScaleCPU = 100
 )
 
 // Scale is how many instances of a component there are to be: a fixed number,
@@ -20,7 +20,7 @@ const (
 type Scale struct {
 	Min int // at least; of a fixed number the same as Max
 	Max int // at most
-	CPU int // percent of the CPU that an instance reserves, which instances are to take on average; 0: the number is fixed
+	CPU int // percent of its CPU limit that an instance is to take on average; 0: the number is fixed
 }
 
 // Fixed is a number of instances that load does not change.
@@ -52,7 +52,7 @@ func (s Scale) Validate() error {
 	case s.Auto() && s.Max <= s.Min:
 		return invalid("max", s.Max, fmt.Sprintf("from %d to %d instances there is nothing to scale", s.Min, s.Max), "give a max above min, or a fixed number")
 	case s.Auto() && (s.CPU < MinScaleCPU || s.CPU > MostScaleCPU):
-		return invalid("cpu", s.CPU, fmt.Sprintf("%d %% of the reserved CPU can't be aimed at", s.CPU), fmt.Sprintf("give a percentage from %d to %d, such as %d", MinScaleCPU, MostScaleCPU, ScaleCPU))
+		return invalid("cpu", s.CPU, fmt.Sprintf("%d %% of the CPU limit can't be aimed at", s.CPU), fmt.Sprintf("give a percentage from %d to %d, such as %d", MinScaleCPU, MostScaleCPU, ScaleCPU))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsac "k8s.io/client-go/applyconfigurations/apps/v1"
 	autoscalingac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
@@ -46,7 +47,7 @@ func (p part) autoscaler() *autoscalingac.HorizontalPodAutoscalerApplyConfigurat
 			WithMinReplicas(int32(scale.Min)).WithMaxReplicas(int32(scale.Max)).
 			WithMetrics(autoscalingac.MetricSpec().WithType(autoscalingv2.ResourceMetricSourceType).
 				WithResource(autoscalingac.ResourceMetricSource().WithName(corev1.ResourceCPU).
-					WithTarget(autoscalingac.MetricTarget().WithType(autoscalingv2.UtilizationMetricType).WithAverageUtilization(int32(scale.CPU))))).
+					WithTarget(autoscalingac.MetricTarget().WithType(autoscalingv2.AverageValueMetricType).WithAverageValue(aim(p.component, scale))))).
 			WithBehavior(autoscalingac.HorizontalPodAutoscalerBehavior().
 				WithScaleUp(autoscalingac.HPAScalingRules().WithStabilizationWindowSeconds(0).WithSelectPolicy(autoscalingv2.MaxChangePolicySelect).
 					WithPolicies(
@@ -54,6 +55,14 @@ func (p part) autoscaler() *autoscalingac.HorizontalPodAutoscalerApplyConfigurat
 						autoscalingac.HPAScalingPolicy().WithType(autoscalingv2.PodsScalingPolicy).WithValue(upPods).WithPeriodSeconds(upPeriod))).
 				WithScaleDown(autoscalingac.HPAScalingRules().WithStabilizationWindowSeconds(downWindow).
 					WithPolicies(autoscalingac.HPAScalingPolicy().WithType(autoscalingv2.PodsScalingPolicy).WithValue(downPods).WithPeriodSeconds(downPeriod)))))
+}
+
+// aim is what an instance of a component is to take on average: the scale's
+// percentage of its limit. Kubernetes' own percentages are of what is
+// reserved, a tenth of it here, which would add instances to idle apps.
+func aim(c agent.Component, scale agent.Scale) resource.Quantity {
+	limit := quantity(c.CPU, defaultCPU)
+	return *resource.NewMilliQuantity(limit.MilliValue()*int64(scale.CPU)/100, resource.DecimalSI)
 }
 
 // applyScaled makes the Deployment of a component and what scales it. An
@@ -121,26 +130,28 @@ func ownsReplicas(fields []metav1.ManagedFieldsEntry) bool {
 	return false
 }
 
-// scaledBy tells whether the autoscaler is as a scale asks, or rightly absent.
-func (v view) scaledBy(scale agent.Scale) bool {
+// scaledBy tells whether the autoscaler is as a scale of a component asks, or
+// rightly absent.
+func (v view) scaledBy(c agent.Component, scale agent.Scale) bool {
 	if v.autoscaler == nil || !scale.Auto() {
 		return v.autoscaler == nil && !scale.Auto()
 	}
 	spec := v.autoscaler.Spec
-	has := agent.Scale{Min: 1, Max: int(spec.MaxReplicas)}
+	has := agent.Scale{Min: 1, Max: int(spec.MaxReplicas), CPU: scale.CPU}
+	aimed := false
 	if spec.MinReplicas != nil {
 		has.Min = int(*spec.MinReplicas)
 	}
 	for _, m := range spec.Metrics {
-		if m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Target.AverageUtilization != nil {
-			has.CPU = int(*m.Resource.Target.AverageUtilization)
+		if m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Target.AverageValue != nil {
+			aimed = m.Resource.Target.AverageValue.Cmp(aim(c, scale)) == 0
 		}
 	}
-	return has == scale
+	return aimed && has == scale
 }
 
 // autoscale describes what scales a component; nil where its number is fixed.
-func (v view) autoscale(scale agent.Scale) *agent.Autoscale {
+func (v view) autoscale(c agent.Component, scale agent.Scale) *agent.Autoscale {
 	if !scale.Auto() {
 		return nil
 	}
@@ -149,13 +160,14 @@ func (v view) autoscale(scale agent.Scale) *agent.Autoscale {
 		return a
 	}
 	for _, m := range v.autoscaler.Status.CurrentMetrics {
-		if m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Current.AverageUtilization != nil {
-			now := int(*m.Resource.Current.AverageUtilization)
+		if m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Current.AverageValue != nil {
+			limit := quantity(c.CPU, defaultCPU)
+			now := int(m.Resource.Current.AverageValue.MilliValue() * 100 / limit.MilliValue())
 			a.Now = &now
 		}
 	}
-	for _, c := range v.autoscaler.Status.Conditions {
-		if reason := scalingReason(c, scale); reason != "" {
+	for _, condition := range v.autoscaler.Status.Conditions {
+		if reason := scalingReason(condition, scale); reason != "" {
 			a.Reason = reason
 			break
 		}

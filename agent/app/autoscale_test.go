@@ -8,6 +8,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"hks.dev/hks/agent"
@@ -54,7 +55,7 @@ func (w *world) scale(to agent.Scale) agent.App {
 func (w *world) hasScaler(scale agent.Scale) {
 	w.t.Helper()
 	h := w.autoscaler()
-	if h == nil || !(view{autoscaler: h}).scaledBy(scale) {
+	if h == nil || !(view{autoscaler: h}).scaledBy(agent.Component{}, scale) {
 		w.t.Fatalf("the autoscaler is %+v, want %s", h, scale)
 	}
 	if ownsReplicas(w.deployment().ManagedFields) {
@@ -230,9 +231,9 @@ func TestAutoscaleNeedsRoomForTheMost(t *testing.T) {
 }
 
 func TestAutoscaleShowsWhatTheAutoscalerSees(t *testing.T) {
-	percent := int32(45)
+	taken := resource.MustParse("900m") // of two cores
 	measured := autoscalingv2.MetricStatus{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricStatus{
-		Name: corev1.ResourceCPU, Current: autoscalingv2.MetricValueStatus{AverageUtilization: &percent}}}
+		Name: corev1.ResourceCPU, Current: autoscalingv2.MetricValueStatus{AverageValue: &taken}}}
 	condition := func(kind autoscalingv2.HorizontalPodAutoscalerConditionType, status corev1.ConditionStatus, reason, message string) autoscalingv2.HorizontalPodAutoscalerStatus {
 		return autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: []autoscalingv2.HorizontalPodAutoscalerCondition{{Type: kind, Status: status, Reason: reason, Message: message}}}
 	}
@@ -251,13 +252,13 @@ func TestAutoscaleShowsWhatTheAutoscalerSees(t *testing.T) {
 		"at the least": {condition(autoscalingv2.ScalingLimited, corev1.ConditionTrue, "TooFewReplicas", ""), 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := view{autoscaler: &autoscalingv2.HorizontalPodAutoscaler{Status: tt.status}}.autoscale(upTo4)
+			a := view{autoscaler: &autoscalingv2.HorizontalPodAutoscaler{Status: tt.status}}.autoscale(agent.Component{CPU: "2"}, upTo4)
 			if (a.Now == nil) != (tt.now == 0) || a.Now != nil && *a.Now != tt.now || a.Reason != tt.reason {
 				t.Errorf("%+v", a)
 			}
 		})
 	}
-	if a := (view{}).autoscale(agent.Fixed(2)); a != nil {
+	if a := (view{}).autoscale(agent.Component{}, agent.Fixed(2)); a != nil {
 		t.Errorf("a fixed number: %+v", a)
 	}
 }

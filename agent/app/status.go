@@ -110,7 +110,7 @@ func (m *Manager) appOf(s store.AppState, w *watch) agent.App {
 		usage := m.usageOf(w, one, c)
 		a.Components = append(a.Components, agent.ComponentState{
 			Name: c.Name, Image: c.Image, Digest: shown.Digests[c.Name], URL: m.url(k, c), Port: c.Port,
-			Replicas: one.replicas(scale), Ready: one.ready(), Usage: usage, Autoscale: one.autoscale(scale),
+			Replicas: one.replicas(scale), Ready: one.ready(), Usage: usage, Autoscale: one.autoscale(c, scale),
 		})
 		a.Replicas += one.replicas(scale)
 		a.Usage = add(a.Usage, usage)

@@ -146,7 +146,7 @@ func (v views) asked(g goal) int {
 // its way.
 func (v view) holds(a asked) bool {
 	d := v.deployment
-	return d != nil && releaseOf(d.Labels) == a.release && replicasOf(d) == a.replicas && v.scaledBy(a.scale) &&
+	return d != nil && releaseOf(d.Labels) == a.release && replicasOf(d) == a.replicas && v.scaledBy(a.spec, a.scale) &&
 		d.Spec.Template.Annotations[annotationRestarted] == a.restart
 }
 

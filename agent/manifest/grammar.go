@@ -93,7 +93,7 @@ type replicasBlock struct {
 	place
 	Min   *number `yaml:"min"`
 	Max   *number `yaml:"max"`
-	CPU   *number `yaml:"cpu"` // percent of what an instance reserves
+	CPU   *number `yaml:"cpu"` // percent of its limit that an instance is to take
 	fixed *number
 }
 

@@ -81,7 +81,7 @@ func (v *replicasBlock) read(r *reader, at place, n *yaml.Node) {
 		}
 	}
 	if v.CPU != nil && v.CPU.ok && (v.CPU.value < agent.MinScaleCPU || v.CPU.value > agent.MostScaleCPU) {
-		r.add(v.CPU.place, "give the percentage of its reserved CPU that an instance is to take, such as 70", "%d %% is not between %d and %d", v.CPU.value, agent.MinScaleCPU, agent.MostScaleCPU)
+		r.add(v.CPU.place, "give the percentage of its CPU limit that an instance is to take, such as 70", "%d %% is not between %d and %d", v.CPU.value, agent.MinScaleCPU, agent.MostScaleCPU)
 	}
 }
 

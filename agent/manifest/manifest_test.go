@@ -217,7 +217,7 @@ var refused = map[string]struct{ text, want string }{
 	"scale of one number":  {one("image: x\n    replicas: {max: 1}"), "hks.yaml:5:21: components.web.replicas.max: from 1 to 1 instances there is nothing"},
 	"scale too far":        {one("image: x\n    replicas: {max: 101}"), "hks.yaml:5:21: components.web.replicas.max: 101 instances can't be asked for"},
 	"scale from none":      {one("image: x\n    replicas: {min: 0, max: 3}"), "hks.yaml:5:21: components.web.replicas.min: 0 instances can't be asked for"},
-	"scale at no load":     {one("image: x\n    replicas: {max: 3, cpu: 5}"), "hks.yaml:5:29: components.web.replicas.cpu: 5 % is not between 10 and 2000"},
+	"scale at no load":     {one("image: x\n    replicas: {max: 3, cpu: 5}"), "hks.yaml:5:29: components.web.replicas.cpu: 5 % is not between 10 and 100"},
 	"scale at a text":      {one("image: x\n    replicas: {max: 3, cpu: 70%}"), "hks.yaml:5:29: components.web.replicas.cpu: this is a text, a whole number"},
 	"scale by something":   {one("image: x\n    replicas: {max: 3, cpus: 70}"), "hks.yaml:5:24: components.web.replicas.cpus: unknown key, did you mean `cpu`?"},
 	"image":                {one("image: Not An Image"), `hks.yaml:4:12: components.web.image: "Not An Image" is not the name of an image`},

@@ -53,7 +53,7 @@ test('A19 a component follows the load, shows what was measured, and is fixed ag
 	assert.ok(await submit.isDisabled(), 'nothing to scale between 4 and 4');
 	await dialog.getByLabel('At least').fill('2');
 	await dialog.getByLabel('CPU, percent').fill('5');
-	await dialog.getByText('From 10 to 2000 %.').waitFor();
+	await dialog.getByText('From 10 to 100 %.').waitFor();
 	await dialog.getByLabel('CPU, percent').fill('60');
 	assert.equal(await command(page), 'hks app scale shop --min 2 --max 4 --cpu 60 --component backend');
 	await portrait(page, 'autoscale', { full: false });

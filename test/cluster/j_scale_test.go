@@ -12,7 +12,7 @@ import (
 // An app that burns CPU under load gets more instances by itself, keeps them
 // through a release, and goes back to one when told so; no request is lost.
 func TestA19AutoscaleFollowsTheLoad(t *testing.T) {
-	url := deploy(t, "burner", "page:1", "--cpu", "500m")
+	url := deploy(t, "burner", "page:1", "--cpu", "200m")
 	remove(t, "burner")
 	out := hks(t, "scale", "burner", "--min", "1", "--max", "3", "--cpu", "70")
 	if !strings.Contains(out, "burner/staging is scaled to 1 to 3 instances at 70 % CPU") {

@@ -25,9 +25,8 @@ func newAppScaleCommand(s *session) *cobra.Command {
 		Short: "Change the number of instances, or let it follow the load",
 		Long: `Change the number of instances, or let it follow the load between --min and --max.
 
-With --max the cluster adds and removes instances so that each takes --cpu percent of the
-CPU that it reserves: a tenth of its limit, 50m of the 500m that an application has unless
-told otherwise. It adds at once, and removes one a minute after five quiet minutes. A plain
+With --max the cluster adds and removes instances so that each takes --cpu percent of
+its CPU limit (hks deploy --cpu). It adds at once, and removes one a minute after five quiet minutes. A plain
 number makes it fixed again. Either stays through deployments and rollbacks.`,
 		Example: `  hks scale web 3
   hks scale shop 2 --component backend
@@ -45,7 +44,7 @@ number makes it fixed again. Either stays through deployments and rollbacks.`,
 	o.flags(cmd)
 	cmd.Flags().IntVar(&o.to.Min, "min", 1, "the least instances that run, when their number follows the load")
 	cmd.Flags().IntVar(&o.to.Max, "max", 0, "the most instances that run; the workspace must have room for all")
-	cmd.Flags().IntVar(&o.to.CPU, "cpu", agent.ScaleCPU, "percent of its reserved CPU that an instance is to take")
+	cmd.Flags().IntVar(&o.to.CPU, "cpu", agent.ScaleCPU, "percent of its CPU limit that an instance is to take")
 	cmd.Flags().StringVar(&o.component, "component", "", "the component to scale (default: the only one)")
 	return cmd
 }
@@ -118,7 +117,7 @@ func autoscaleText(a *agent.Autoscale) string {
 	if a.Now != nil {
 		now = fmt.Sprintf("now %d %%", *a.Now)
 	}
-	text := fmt.Sprintf("%s instances, at %d %% of the reserved CPU (%s)", boundsText(a), a.CPU, now)
+	text := fmt.Sprintf("%s instances, at %d %% of the CPU limit (%s)", boundsText(a), a.CPU, now)
 	if a.Reason != "" {
 		text += ": " + clean(a.Reason)
 	}

@@ -33,7 +33,7 @@ function check(numbers, auto) {
 	const problems = {};
 	if (!within(numbers.min, 1, mostReplicas)) problems.min = `From 1 to ${mostReplicas}.`;
 	else if (!within(numbers.max, Number(numbers.min) + 1, mostReplicas)) problems.max = `From ${Number(numbers.min) + 1} to ${mostReplicas}.`;
-	if (!within(numbers.cpu, 10, 2000)) problems.cpu = 'From 10 to 2000 %.';
+	if (!within(numbers.cpu, 10, 100)) problems.cpu = 'From 10 to 100 %.';
 	return problems;
 }
 
@@ -69,7 +69,7 @@ export function ScaleDialog({ app, component }) {
 				<${Field} label="At least" value=${numbers.min} onValue=${set('min')} problem=${problems.min} input=${{ inputMode: 'numeric' }} />
 				<${Field} label="At most" value=${numbers.max} onValue=${set('max')} problem=${problems.max} input=${{ inputMode: 'numeric' }} />
 				<${Field} label="CPU, percent" value=${numbers.cpu} onValue=${set('cpu')} problem=${problems.cpu} input=${{ inputMode: 'numeric' }} />
-				<p class="field-hint autoscale-hint">The percentage is of the CPU that an instance reserves, a tenth of its limit. Above it another one comes at once; below, one goes a minute, after five quiet minutes.</p>
+				<p class="field-hint autoscale-hint">The percentage is of the CPU limit of an instance. Above it another one comes at once; below, one goes a minute, after five quiet minutes.</p>
 			</div>`
 			: html`<div class="stepper">
 				<button type="button" class="button" aria-label="One less" onClick=${() => step(-1)}><${Icon} name="minus" /></button>
