@@ -53,7 +53,7 @@ type VolumeFigures struct {
 	Claim          string // name of the PersistentVolumeClaim
 	Pod            string
 	Subject        agent.Subject
-	Used, Capacity int64 // bytes
+	Used, Capacity int64 // bytes; the capacity is what can be used, without what the filesystem keeps for itself
 }
 
 // SubjectOf tells what an object of the workspace belongs to, by its labels.

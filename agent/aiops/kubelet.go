@@ -167,8 +167,9 @@ func readVolumes(summary *stats.Summary, pods map[string]*corev1.Pod) []VolumeFi
 			continue
 		}
 		for _, v := range s.VolumeStats {
-			if v.PVCRef != nil && v.UsedBytes != nil && v.CapacityBytes != nil {
-				volumes = append(volumes, VolumeFigures{Claim: v.PVCRef.Name, Pod: pod.Name, Subject: subjectOf(pod), Used: bounded(v.UsedBytes), Capacity: bounded(v.CapacityBytes)})
+			if v.PVCRef != nil && v.UsedBytes != nil && v.AvailableBytes != nil {
+				used := bounded(v.UsedBytes)
+				volumes = append(volumes, VolumeFigures{Claim: v.PVCRef.Name, Pod: pod.Name, Subject: subjectOf(pod), Used: used, Capacity: used + bounded(v.AvailableBytes)})
 			}
 		}
 	}
