@@ -30,6 +30,7 @@ func remedies(f finding, change *agent.CauseChange, namespace string) []agent.Re
 	case CrashLoop, detect.ErrorRate, detect.Latency, detect.LogNovelty, detect.Anomaly:
 		r.rollback()
 		r.logs(f.previous)
+		r.function()
 		if f.detector == detect.ErrorRate || f.detector == detect.Latency {
 			r.restart("")
 		}
@@ -147,6 +148,16 @@ func (r *remedier) logs(previous bool) {
 		flag, kubectl = "--previous", kubectl+" --previous"
 	}
 	r.add("See what it printed", command("logs", r.finding.subject, flag), kubectl)
+}
+
+// function offers what helps one that answers with errors.
+func (r *remedier) function() {
+	s := r.finding.subject
+	if s.Kind != agent.SubjectFunction {
+		return
+	}
+	r.add("See what it printed", "hks function logs "+s.Name, "")
+	r.add("Go back to the version before", "hks function rollback "+s.Name, "")
 }
 
 func (r *remedier) volume() {

@@ -182,6 +182,9 @@ hks_gateway_request_duration_seconds_sum{` + labels + `} 1
 	if got[0].P95 < 900 || got[0].P95 > 1000 { // all of the new ones took between 0.1 and 1 s
 		t.Errorf("P95 %v ms", got[0].P95)
 	}
+	if f, ok := (*watcher)(nil).subjectOfService("function", "mail"); !ok || f.String() != "function mail" {
+		t.Errorf("a function is %v", f)
+	}
 	got, err = c.look(counters("5", "0", "5", "5"), of) // the gateway was started again
 	if err != nil || len(got) != 1 || got[0].Count != 5 || got[0].P95 > 100 {
 		t.Errorf("%+v, %v", got, err)

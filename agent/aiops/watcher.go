@@ -146,9 +146,16 @@ func (w *watcher) snapshot(now time.Time) snapshot {
 	return s
 }
 
-// subjectOfService tells whose Service it is: those of apps and charts have
-// the name of the Deployment, or the labels of its pods.
+// functionService is what stands in the gateway's counters in place of a
+// namespace where a function answers.
+const functionService = "function"
+
+// subjectOfService tells who answers for a route: a function, or the app whose
+// Deployment has the Service's name.
 func (w *watcher) subjectOfService(namespace, name string) (agent.Subject, bool) {
+	if namespace == functionService {
+		return agent.Subject{Kind: agent.SubjectFunction, Name: name}, true
+	}
 	if !w.ready() || namespace != w.namespace {
 		return agent.Subject{}, false
 	}
