@@ -22,7 +22,7 @@ type CronJob struct {
 
 const cronColumns = `name, schedule, time_zone, target, concurrency, catch_up, deadline, timeout, paused, cursor, by_whom, created_at, updated_at`
 
-func scanCron(row interface{ Scan(...any) error }) (j CronJob, err error) {
+func scanCron(row scanner) (j CronJob, err error) {
 	var target string
 	var cursor, created, updated int64
 	err = row.Scan(&j.Name, &j.Schedule, &j.TimeZone, &target, &j.Concurrency, &j.CatchUp, &j.Deadline, &j.Timeout, &j.Paused, &cursor, &j.By, &created, &updated)
@@ -35,23 +35,7 @@ func scanCron(row interface{ Scan(...any) error }) (j CronJob, err error) {
 
 // CronJobs lists all cron jobs by name.
 func (s *Store) CronJobs(ctx context.Context) ([]CronJob, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+cronColumns+` FROM cron_job ORDER BY name`)
-	if err != nil {
-		return nil, fmt.Errorf("listing cron jobs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var jobs []CronJob
-	for rows.Next() {
-		j, err := scanCron(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading a cron job: %w", err)
-		}
-		jobs = append(jobs, j)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing cron jobs: %w", err)
-	}
-	return jobs, nil
+	return queryAll(ctx, s, "cron jobs", scanCron, `SELECT `+cronColumns+` FROM cron_job ORDER BY name`)
 }
 
 // CronJob returns one by name; ok is false when there is none.
@@ -94,7 +78,7 @@ func (s *Store) DeleteCronJob(ctx context.Context, name string) error {
 
 const runColumns = `id, job, slot, manual, status, message, exit_code, by_whom, started_at, finished_at`
 
-func scanRun(row interface{ Scan(...any) error }) (r agent.CronRun, err error) {
+func scanRun(row scanner) (r agent.CronRun, err error) {
 	var slot, started, finished int64
 	var exit sql.NullInt64
 	if err := row.Scan(&r.ID, &r.Job, &slot, &r.Manual, &r.Status, &r.Message, &exit, &r.By, &started, &finished); err != nil {
@@ -154,23 +138,7 @@ func (s *Store) UnfinishedCronRuns(ctx context.Context) ([]agent.CronRun, error)
 }
 
 func (s *Store) cronRuns(ctx context.Context, query string, args ...any) ([]agent.CronRun, error) {
-	rows, err := s.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("listing runs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var runs []agent.CronRun
-	for rows.Next() {
-		r, err := scanRun(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading a run: %w", err)
-		}
-		runs = append(runs, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing runs: %w", err)
-	}
-	return runs, nil
+	return queryAll(ctx, s, "runs", scanRun, query, args...)
 }
 
 // CronRun returns one; ok is false when there is none.

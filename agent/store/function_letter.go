@@ -13,7 +13,7 @@ import (
 
 const letterColumns = `id, function, status, headers, payload, attempts, error, next_at, created_at`
 
-func scanLetter(row interface{ Scan(...any) error }) (l agent.FunctionLetter, err error) {
+func scanLetter(row scanner) (l agent.FunctionLetter, err error) {
 	var headers string
 	var next, created int64
 	if err := row.Scan(&l.ID, &l.Function, &l.Status, &headers, &l.Payload, &l.Attempts, &l.Error, &next, &created); err != nil {
@@ -66,20 +66,7 @@ func (s *Store) Letters(ctx context.Context, function string) ([]agent.FunctionL
 }
 
 func (s *Store) letters(ctx context.Context, query string, args ...any) ([]agent.FunctionLetter, error) {
-	rows, err := s.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("listing calls: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var list []agent.FunctionLetter
-	for rows.Next() {
-		l, err := scanLetter(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading a call: %w", err)
-		}
-		list = append(list, l)
-	}
-	return list, rows.Err()
+	return queryAll(ctx, s, "calls", scanLetter, query, args...)
 }
 
 // EndLetter keeps what came of an attempt: status done, dead, or pending until next.

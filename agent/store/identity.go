@@ -195,23 +195,7 @@ func (s *Store) Token(ctx context.Context, secret []byte) (agent.Token, bool, er
 
 // Tokens lists the API tokens, newest first, without their secrets.
 func (s *Store) Tokens(ctx context.Context) ([]agent.Token, error) {
-	rows, err := s.db.QueryContext(ctx, tokenColumns+`ORDER BY created_at DESC, id`)
-	if err != nil {
-		return nil, fmt.Errorf("listing tokens: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var tokens []agent.Token
-	for rows.Next() {
-		token, err := scanToken(rows)
-		if err != nil {
-			return nil, err
-		}
-		tokens = append(tokens, token)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing tokens: %w", err)
-	}
-	return tokens, nil
+	return queryAll(ctx, s, "tokens", scanToken, tokenColumns+`ORDER BY created_at DESC, id`)
 }
 
 // TouchToken records that a token was used now.
@@ -278,9 +262,6 @@ func insertSession(ctx context.Context, tx *sql.Tx, session Session, secret []by
 	}
 	return nil
 }
-
-// scanner is a row or rows.
-type scanner interface{ Scan(dest ...any) error }
 
 func scanToken(row scanner) (agent.Token, error) {
 	var (

@@ -16,11 +16,11 @@ const (
 	keptNotes     = 200
 )
 
-func scanIncident(scan func(...any) error) (agent.Incident, error) {
+func scanIncident(row scanner) (agent.Incident, error) {
 	var i agent.Incident
 	var id int64
 	var data string
-	if err := scan(&id, &data); err != nil {
+	if err := row.Scan(&id, &data); err != nil {
 		return i, err
 	}
 	err := json.Unmarshal([]byte(data), &i)
@@ -60,10 +60,10 @@ func (s *Store) LastIncident(ctx context.Context, fingerprint string) (i agent.I
 	return found[0], true, nil
 }
 
-func scanNote(scan func(...any) error) (agent.IncidentNote, error) {
+func scanNote(row scanner) (agent.IncidentNote, error) {
 	var n agent.IncidentNote
 	var at int64
-	err := scan(&at, &n.Text, &n.By)
+	err := row.Scan(&at, &n.Text, &n.By)
 	n.At = fromMillis(at)
 	return n, err
 }
@@ -129,10 +129,10 @@ func writeIncident(ctx context.Context, tx *sql.Tx, i *agent.Incident) error {
 	return nil
 }
 
-func scanSilence(scan func(...any) error) (agent.Silence, error) {
+func scanSilence(row scanner) (agent.Silence, error) {
 	var v agent.Silence
 	var created, until int64
-	err := scan(&v.ID, &v.Subject, &v.Detector, &v.Fingerprint, &v.Reason, &v.By, &created, &until)
+	err := row.Scan(&v.ID, &v.Subject, &v.Detector, &v.Fingerprint, &v.Reason, &v.By, &created, &until)
 	v.CreatedAt, v.Until = fromMillis(created), fromMillis(until)
 	return v, err
 }
@@ -193,10 +193,10 @@ func (s *Store) AcceptFingerprint(ctx context.Context, fingerprint, by string, a
 
 // AcceptedFingerprints lists them.
 func (s *Store) AcceptedFingerprints(ctx context.Context) ([]Accepted, error) {
-	return queryAll(ctx, s, "what is no leak", func(scan func(...any) error) (Accepted, error) {
+	return queryAll(ctx, s, "what is no leak", func(row scanner) (Accepted, error) {
 		var a Accepted
 		var at int64
-		err := scan(&a.Fingerprint, &at)
+		err := row.Scan(&a.Fingerprint, &at)
 		a.At = fromMillis(at)
 		return a, err
 	}, `SELECT fingerprint, at FROM accepted ORDER BY fingerprint`)

@@ -28,7 +28,7 @@ type Node struct {
 
 const nodeColumns = `name, status, message, fix, token, expires_at, machine, steps, by_whom, created_at, changed_at`
 
-func scanNode(row interface{ Scan(...any) error }) (n Node, err error) {
+func scanNode(row scanner) (n Node, err error) {
 	var expires, created, changed int64
 	var steps string
 	if err := row.Scan(&n.Name, &n.Status, &n.Message, &n.Fix, &n.Token, &expires, &n.Machine, &steps, &n.By, &created, &changed); err != nil {
@@ -40,23 +40,7 @@ func scanNode(row interface{ Scan(...any) error }) (n Node, err error) {
 
 // Nodes lists the machines that were invited, in the order of their names.
 func (s *Store) Nodes(ctx context.Context) ([]Node, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+nodeColumns+` FROM node ORDER BY name`)
-	if err != nil {
-		return nil, fmt.Errorf("reading the nodes: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var nodes []Node
-	for rows.Next() {
-		n, err := scanNode(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading the nodes: %w", err)
-		}
-		nodes = append(nodes, n)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading the nodes: %w", err)
-	}
-	return nodes, nil
+	return queryAll(ctx, s, "nodes", scanNode, `SELECT `+nodeColumns+` FROM node ORDER BY name`)
 }
 
 // Node returns one by its name; ok is false when there is none.

@@ -15,12 +15,12 @@ const keptDeliveries = 2000
 
 const channelColumns = `name, settings, failure, last_sent, created_at, (SELECT count(*) FROM delivery WHERE channel = channel.name AND state = 'waiting')`
 
-func (s *Store) scanChannel(scan func(...any) error) (agent.Channel, error) {
+func (s *Store) scanChannel(row scanner) (agent.Channel, error) {
 	var name, failure string
 	var settings []byte
 	var sent, created int64
 	var waiting int
-	if err := scan(&name, &settings, &failure, &sent, &created, &waiting); err != nil {
+	if err := row.Scan(&name, &settings, &failure, &sent, &created, &waiting); err != nil {
 		return agent.Channel{}, err
 	}
 	plain, err := s.seal.open("channel/"+name, settings)
@@ -100,11 +100,11 @@ type Delivery struct {
 
 const deliveryColumns = `id, channel, kind, incident, report, state, attempts, failure, ref, created_at, next_at, sent_at`
 
-func scanDelivery(scan func(...any) error) (Delivery, error) {
+func scanDelivery(row scanner) (Delivery, error) {
 	var d Delivery
 	var report string
 	var created, next, sent int64
-	if err := scan(&d.ID, &d.Channel, &d.Kind, &d.Incident, &report, &d.State, &d.Attempts, &d.Failure, &d.Ref, &created, &next, &sent); err != nil {
+	if err := row.Scan(&d.ID, &d.Channel, &d.Kind, &d.Incident, &report, &d.State, &d.Attempts, &d.Failure, &d.Ref, &created, &next, &sent); err != nil {
 		return d, err
 	}
 	d.CreatedAt, d.NextAt, d.SentAt = fromMillis(created), fromMillis(next), fromMillis(sent)
@@ -155,7 +155,7 @@ func (s *Store) ReportDeliveries(ctx context.Context, limit int) ([]Delivery, er
 // MessageRef is what a channel calls the message of an incident that the later
 // ones belong to; empty: there is none.
 func (s *Store) MessageRef(ctx context.Context, channel string, incident int64) (string, error) {
-	refs, err := queryAll(ctx, s, "messages", func(scan func(...any) error) (ref string, err error) { return ref, scan(&ref) },
+	refs, err := queryAll(ctx, s, "messages", func(row scanner) (ref string, err error) { return ref, row.Scan(&ref) },
 		`SELECT ref FROM delivery WHERE incident = ? AND channel = ? AND state = 'sent' AND ref <> '' ORDER BY id DESC LIMIT 1`, incident, channel)
 	if err != nil || len(refs) == 0 {
 		return "", err

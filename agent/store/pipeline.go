@@ -96,9 +96,9 @@ func (s *Store) Pipelines(ctx context.Context) ([]agent.Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing pipelines: %w", err)
 	}
-	return collect(rows, "pipelines", func(scan func(...any) error) (p agent.Pipeline, err error) {
+	return collect(rows, "pipelines", func(row scanner) (p agent.Pipeline, err error) {
 		var data, head string
-		if err = scan(&data, &head); err == nil {
+		if err = row.Scan(&data, &head); err == nil {
 			err = json.Unmarshal([]byte(data), &p)
 		}
 		p.Head = head
@@ -226,9 +226,9 @@ func runsIn(ctx context.Context, db querier, where string, args ...any) ([]agent
 	if err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
-	return collect(rows, "runs", func(scan func(...any) error) (r agent.Run, err error) {
+	return collect(rows, "runs", func(row scanner) (r agent.Run, err error) {
 		var data string
-		if err = scan(&data); err == nil {
+		if err = row.Scan(&data); err == nil {
 			err = json.Unmarshal([]byte(data), &r)
 		}
 		return r, err
@@ -270,9 +270,9 @@ func (s *Store) Deliveries(ctx context.Context, pipeline string) ([]agent.Delive
 	if err != nil {
 		return nil, fmt.Errorf("listing deliveries: %w", err)
 	}
-	return collect(rows, "deliveries", func(scan func(...any) error) (d agent.Delivery, err error) {
+	return collect(rows, "deliveries", func(row scanner) (d agent.Delivery, err error) {
 		var data string
-		if err = scan(&data); err == nil {
+		if err = row.Scan(&data); err == nil {
 			err = json.Unmarshal([]byte(data), &d)
 		}
 		return d, err

@@ -273,7 +273,7 @@ func (s *Series) Names(ctx context.Context, prefix string, since time.Time) ([]s
 	if err != nil {
 		return nil, fmt.Errorf("listing series: %w", err)
 	}
-	return collect(rows, "series", func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
+	return collect(rows, "series", func(row scanner) (name string, err error) { return name, row.Scan(&name) })
 }
 
 // Sweep lets go of what is older than its tier keeps, and of the oldest hours

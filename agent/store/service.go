@@ -27,7 +27,7 @@ type Service struct {
 
 const serviceColumns = `name, chart, version, archive, engine, image, chart_values, storage, user_name, old_users, status, by_whom, created_at, kept_until`
 
-func scanService(row interface{ Scan(...any) error }) (Service, error) {
+func scanService(row scanner) (Service, error) {
 	var (
 		s             Service
 		values, users string
@@ -58,20 +58,7 @@ func (s *Store) Service(ctx context.Context, name string) (service Service, ok b
 
 // Services lists all services by name.
 func (s *Store) Services(ctx context.Context) ([]Service, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+serviceColumns+` FROM service ORDER BY name`)
-	if err != nil {
-		return nil, fmt.Errorf("listing services: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var services []Service
-	for rows.Next() {
-		service, err := scanService(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing services: %w", err)
-		}
-		services = append(services, service)
-	}
-	return services, rows.Err()
+	return queryAll(ctx, s, "services", scanService, `SELECT `+serviceColumns+` FROM service ORDER BY name`)
 }
 
 // HasServices tells whether any service, or the volume of one, is there.

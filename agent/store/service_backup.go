@@ -12,7 +12,7 @@ import (
 
 const backupColumns = `id, service, engine, app_version, trigger_word, by_whom, bytes, sha256, tables, remote, verified_at, verified_good, verified_words, created_at`
 
-func scanBackup(row interface{ Scan(...any) error }) (agent.Backup, error) {
+func scanBackup(row scanner) (agent.Backup, error) {
 	var (
 		b                 agent.Backup
 		v                 agent.Verification
@@ -69,20 +69,7 @@ func (s *Store) Backup(ctx context.Context, id int64) (b agent.Backup, ok bool, 
 // Backups lists the backups of a service, newest first; of all when the name
 // is empty.
 func (s *Store) Backups(ctx context.Context, service string) ([]agent.Backup, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+backupColumns+` FROM service_backup WHERE ? = '' OR service = ? ORDER BY id DESC`, service, service)
-	if err != nil {
-		return nil, fmt.Errorf("listing backups: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	backups := []agent.Backup{}
-	for rows.Next() {
-		b, err := scanBackup(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing backups: %w", err)
-		}
-		backups = append(backups, b)
-	}
-	return backups, rows.Err()
+	return queryAll(ctx, s, "backups", scanBackup, `SELECT `+backupColumns+` FROM service_backup WHERE ? = '' OR service = ? ORDER BY id DESC`, service, service)
 }
 
 // VerifyBackup keeps what came of a verification.

@@ -19,7 +19,7 @@ const keptJobs = 50
 
 const jobColumns = `id, service, kind, status, steps, backup, failure, by_whom, created_at, started_at, finished_at`
 
-func scanJob(row interface{ Scan(...any) error }) (agent.ServiceJob, error) {
+func scanJob(row scanner) (agent.ServiceJob, error) {
 	var (
 		j                          agent.ServiceJob
 		steps, failure             string
@@ -119,20 +119,7 @@ func (s *Store) LastServiceJob(ctx context.Context, service string) (j agent.Ser
 
 // UnfinishedServiceJobs lists what is still to be done, oldest first.
 func (s *Store) UnfinishedServiceJobs(ctx context.Context) ([]agent.ServiceJob, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+jobColumns+` FROM service_job WHERE status IN ('pending', 'running') ORDER BY id`)
-	if err != nil {
-		return nil, fmt.Errorf("listing jobs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var jobs []agent.ServiceJob
-	for rows.Next() {
-		j, err := scanJob(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing jobs: %w", err)
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs, rows.Err()
+	return queryAll(ctx, s, "jobs", scanJob, `SELECT `+jobColumns+` FROM service_job WHERE status IN ('pending', 'running') ORDER BY id`)
 }
 
 // PutServiceJob keeps how far a job is.

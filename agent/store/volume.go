@@ -27,7 +27,7 @@ type Volume struct {
 
 const volumeColumns = `id, namespace, claim, uid, labels, size, asked, status, purge, message, kept_until, created_at`
 
-func scanVolume(row interface{ Scan(...any) error }) (v Volume, err error) {
+func scanVolume(row scanner) (v Volume, err error) {
 	var (
 		labels        string
 		kept, created int64
@@ -41,23 +41,7 @@ func scanVolume(row interface{ Scan(...any) error }) (v Volume, err error) {
 
 // Volumes lists all volumes, in the order of their claims, the oldest first.
 func (s *Store) Volumes(ctx context.Context) ([]Volume, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+volumeColumns+` FROM volume ORDER BY claim, created_at, id`)
-	if err != nil {
-		return nil, fmt.Errorf("listing volumes: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var volumes []Volume
-	for rows.Next() {
-		v, err := scanVolume(rows)
-		if err != nil {
-			return nil, fmt.Errorf("listing volumes: %w", err)
-		}
-		volumes = append(volumes, v)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("listing volumes: %w", err)
-	}
-	return volumes, nil
+	return queryAll(ctx, s, "volumes", scanVolume, `SELECT `+volumeColumns+` FROM volume ORDER BY claim, created_at, id`)
 }
 
 // Volume returns one by its id; ok is false when there is none.
