@@ -170,8 +170,8 @@ func (m *Manager) explainLater(i agent.Incident) {
 	if i.ID == 0 {
 		return // at the next look: it has an id by then
 	}
-	m.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), explainIn)
+	m.crew.Go(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, explainIn)
 		defer cancel()
 		text, err := m.cfg.Explainer.Explain(ctx, i)
 		if err != nil {

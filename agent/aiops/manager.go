@@ -24,8 +24,7 @@ const (
 type Manager struct {
 	cfg    Config
 	wake   chan struct{}
-	stop   context.CancelFunc // set by Start
-	work   sync.WaitGroup
+	crew   agent.Crew
 	began  time.Time
 	scaled func(time.Duration) time.Duration
 
@@ -100,32 +99,21 @@ func (m *Manager) Start(ctx context.Context) error {
 		return err
 	}
 	m.accepted = accepted
-	running, cancel := context.WithCancel(context.Background())
-	m.stop = cancel
-	m.work.Go(func() { m.loop(running) })
-	m.work.Go(func() { m.countRequests(running) })
-	m.work.Go(func() { m.readLogs(running) })
+	if m.crew.Start() {
+		for _, work := range []func(context.Context){m.loop, m.countRequests, m.readLogs} {
+			m.crew.Go(work)
+		}
+	}
 	return nil
 }
 
 // Stop ends that; incidents stay as they are.
 func (m *Manager) Stop(ctx context.Context) error {
-	if m.stop == nil {
-		return nil
+	if err := m.crew.Stop(ctx, "the assistant"); err != nil {
+		return err
 	}
-	m.stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.work.Wait()
-	}()
-	select {
-	case <-done:
-		m.cfg.Recorder.Close(ctx)
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping the assistant: %w", ctx.Err())
-	}
+	m.cfg.Recorder.Close(ctx)
+	return nil
 }
 
 func (m *Manager) nudge() {

@@ -66,8 +66,7 @@ type ReporterConfig struct {
 type Reporter struct {
 	cfg  ReporterConfig
 	wake chan struct{}
-	stop context.CancelFunc // set by Start
-	work sync.WaitGroup
+	crew agent.Crew
 }
 
 // NewReporter checks the settings.
@@ -92,29 +91,15 @@ func NewReporter(cfg ReporterConfig) (*Reporter, error) {
 
 // Start begins to send.
 func (r *Reporter) Start(context.Context) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	r.stop = cancel
-	r.work.Go(func() { r.loop(ctx) })
+	if r.crew.Start() {
+		r.crew.Go(r.loop)
+	}
 	return nil
 }
 
 // Stop ends that; what was not sent waits for the next start.
 func (r *Reporter) Stop(ctx context.Context) error {
-	if r.stop == nil {
-		return nil
-	}
-	r.stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.work.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping the reports: %w", ctx.Err())
-	}
+	return r.crew.Stop(ctx, "the reports")
 }
 
 // Nudge has the queue looked at.

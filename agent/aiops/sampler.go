@@ -42,9 +42,7 @@ type Sampler struct {
 	pods map[podKey]Sample
 	away bool // the last sample failed; told once
 
-	life sync.Mutex // guards stop and done
-	stop context.CancelFunc
-	done chan struct{}
+	crew agent.Crew
 }
 
 type appKey struct {
@@ -73,44 +71,26 @@ func NewSampler(cfg SamplerConfig) (*Sampler, error) {
 
 // Start samples in the background until Stop. Starting twice is fine.
 func (s *Sampler) Start(context.Context) error {
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.stop != nil {
-		return nil
+	if s.crew.Start() {
+		s.crew.Go(s.loop)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop, s.done = cancel, make(chan struct{})
-	go func(done chan struct{}) {
-		defer close(done)
-		tick := time.NewTicker(s.cfg.Interval)
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			s.take(ctx, n%wholeEach == 0)
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
-	}(s.done)
 	return nil
 }
 
 // Stop ends sampling. Stopping twice is fine.
-func (s *Sampler) Stop(ctx context.Context) error {
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.stop == nil {
-		return nil
+func (s *Sampler) Stop(ctx context.Context) error { return s.crew.Stop(ctx, "the sampler") }
+
+func (s *Sampler) loop(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.Interval)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		s.take(ctx, n%wholeEach == 0)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
-	s.stop()
-	select {
-	case <-s.done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	s.stop = nil
-	return nil
 }
 
 // Usage returns what the pod takes now; SampledAt is zero when that is not known.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -71,8 +70,7 @@ type Config struct {
 type Manager struct {
 	cfg  Config
 	wake chan struct{}
-	stop context.CancelFunc // set by Start
-	done chan struct{}
+	crew agent.Crew
 
 	mu sync.Mutex // guards the rows' read-modify-write
 }
@@ -108,28 +106,14 @@ func New(cfg Config) (*Manager, error) {
 
 // Start begins to look after the nodes.
 func (m *Manager) Start(context.Context) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	m.stop, m.done = cancel, make(chan struct{})
-	go func() {
-		defer close(m.done)
-		m.keep(ctx)
-	}()
+	if m.crew.Start() {
+		m.crew.Go(m.keep)
+	}
 	return nil
 }
 
 // Stop ends that; what was begun goes on at the next start.
-func (m *Manager) Stop(ctx context.Context) error {
-	if m.stop == nil {
-		return nil
-	}
-	m.stop()
-	select {
-	case <-m.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping to look after the nodes: %w", ctx.Err())
-	}
-}
+func (m *Manager) Stop(ctx context.Context) error { return m.crew.Stop(ctx, "to look after the nodes") }
 
 // change reads a row, has it changed and writes it.
 func (m *Manager) change(ctx context.Context, name string, with func(*store.Node) error) (store.Node, error) {

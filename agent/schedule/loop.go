@@ -162,7 +162,7 @@ func (m *Manager) look(ctx context.Context, j agent.CronJob, r agent.CronRun) {
 	}
 	running, cancel := context.WithCancelCause(ctx)
 	m.active[r.ID] = cancel
-	m.work.Go(func() {
+	m.crew.Go(func(context.Context) {
 		defer m.nudge() // one that queues may begin
 		defer func() {
 			m.mu.Lock()

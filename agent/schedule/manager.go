@@ -24,8 +24,7 @@ const (
 type Manager struct {
 	cfg  Config
 	wake chan struct{}
-	stop context.CancelFunc // set by Start
-	work sync.WaitGroup     // the loop and the runs
+	crew agent.Crew
 
 	mu     sync.Mutex                        // guards what follows, and the read-modify-write of jobs
 	active map[int64]context.CancelCauseFunc // runs that a goroutine looks after, by id
@@ -59,30 +58,16 @@ func New(cfg Config) (*Manager, error) {
 
 // Start begins to look at the clock; runs that were interrupted go on first.
 func (m *Manager) Start(context.Context) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	m.stop = cancel
-	m.work.Go(func() { m.loop(ctx) })
+	if m.crew.Start() {
+		m.crew.Go(m.loop)
+	}
 	return nil
 }
 
 // Stop ends that; runs go on where they are and are found again at the next
 // start.
 func (m *Manager) Stop(ctx context.Context) error {
-	if m.stop == nil {
-		return nil
-	}
-	m.stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.work.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping cron jobs: %w", ctx.Err())
-	}
+	return m.crew.Stop(ctx, "cron jobs")
 }
 
 // Preview tells when a schedule is due next, or what is wrong with it.

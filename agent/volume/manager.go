@@ -3,7 +3,6 @@ package volume
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -23,8 +22,7 @@ const (
 type Manager struct {
 	cfg  Config
 	wake chan struct{}
-	stop context.CancelFunc // set by Start
-	work sync.WaitGroup
+	crew agent.Crew
 
 	mu    sync.Mutex // held over each turn and each change of the ledger
 	watch *watch     // nil until the workspace is known
@@ -95,29 +93,15 @@ func (m *Manager) mountAtStart(ctx context.Context, v store.Volume) error {
 
 // Start begins to look after the claims.
 func (m *Manager) Start(context.Context) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	m.stop = cancel
-	m.work.Go(func() { m.loop(ctx) })
+	if m.crew.Start() {
+		m.crew.Go(m.loop)
+	}
 	return nil
 }
 
 // Stop ends that; volumes stay mounted, as pods go on.
 func (m *Manager) Stop(ctx context.Context) error {
-	if m.stop == nil {
-		return nil
-	}
-	m.stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.work.Wait()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping the volumes: %w", ctx.Err())
-	}
+	return m.crew.Stop(ctx, "the volumes")
 }
 
 func (m *Manager) loop(ctx context.Context) {
