@@ -58,6 +58,9 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Speed < 1 {
 		return nil, fmt.Errorf("the assistant's clock can't be slower than time: %v", cfg.Speed)
 	}
+	if cfg.Exists == nil {
+		cfg.Exists = func(context.Context, agent.Subject) (bool, error) { return true, nil }
+	}
 	if cfg.Link == nil {
 		cfg.Link = func(int64) string { return "" }
 	}

@@ -59,6 +59,7 @@ type Config struct {
 	Domains   Domains
 	Recorder  *Recorder
 	Gateway   Gateway
+	Exists    func(ctx context.Context, s agent.Subject) (bool, error) // whether a cron job, pipeline or service is still there; default yes
 	Explainer Explainer
 	Params    detect.Params
 	Speed     float64               // of the assistant's clock; 1 is real, more is for trying it out

@@ -79,7 +79,13 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time, namespace string
 		}
 	}
 	for fingerprint, t := range m.tracks {
-		if seen[fingerprint] || t.incident != nil && latched(t.incident.Detector) {
+		if seen[fingerprint] {
+			continue
+		}
+		if t.incident != nil && latched(t.incident.Detector) {
+			if err := m.endOfGone(ctx, now, t); err != nil {
+				return err
+			}
 			continue
 		}
 		if t.incident == nil {
@@ -94,6 +100,15 @@ func (m *Manager) reconcile(ctx context.Context, now time.Time, namespace string
 		}
 	}
 	return m.sendDigest(ctx, now)
+}
+
+// endOfGone resolves the incident of what was deleted: no success of it will.
+func (m *Manager) endOfGone(ctx context.Context, now time.Time, t *track) error {
+	there, err := m.cfg.Exists(ctx, t.incident.Subject)
+	if err != nil || there {
+		return err
+	}
+	return m.resolve(ctx, now, t, t.incident.Subject.String()+" was deleted", "")
 }
 
 // open makes an incident of a track, or brings back the one that was resolved

@@ -341,4 +341,10 @@ func TestA54AFailedCronRunIsAnIncidentUntilTheNextSucceeds(t *testing.T) {
 	o.Failed = false
 	b.Ended(t.Context(), o)
 	b.wantTold(agent.ReportOpened, agent.ReportResolved)
+
+	o.Failed = true
+	b.Ended(t.Context(), o)
+	b.cfg.Exists = func(_ context.Context, s agent.Subject) (bool, error) { return s.Name != "nightly", nil }
+	b.after(time.Minute)
+	b.wantTold(agent.ReportOpened, agent.ReportResolved, agent.ReportReopened, agent.ReportResolved)
 }

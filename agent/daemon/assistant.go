@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,11 +47,29 @@ func (p *parts) buildAssistant(cfg Config, cluster *kube.Client, gateway *gatewa
 	p.assistant, err = aiops.New(aiops.Config{
 		Explainer: explainer,
 		Cluster:   cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
+		Exists:   p.exists,
 		Recorder: recorder, Gateway: gateway, Params: detect.Default(), Speed: settings.Speed,
 		Link:     func(id int64) string { return incidentLink(p.api.URL(), id) },
 		Reported: p.reporter.Nudge, Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err
+}
+
+// exists tells whether what ended once can still end better.
+func (p *parts) exists(ctx context.Context, s agent.Subject) (ok bool, err error) {
+	switch s.Kind {
+	case agent.SubjectCron:
+		_, ok, err = p.store.CronJob(ctx, s.Name)
+	case agent.SubjectPipeline:
+		var all []agent.Pipeline
+		all, err = p.store.Pipelines(ctx)
+		ok = slices.ContainsFunc(all, func(one agent.Pipeline) bool { return one.Name == s.Name })
+	case agent.SubjectService:
+		_, ok, err = p.store.Service(ctx, s.Name)
+	default:
+		ok = true
+	}
+	return ok, err
 }
 
 func incidentLink(base string, id int64) string {
