@@ -192,8 +192,8 @@ func (m *Manager) judged(s *snapshot) []finding {
 				}
 			}
 		case detect.Latency, detect.ErrorRate:
-			if s.deploying(subject) {
-				continue // what a change does for a moment is no incident
+			if m := s.apps[keyOf(subject)].Maintenance; s.deploying(subject) || m != nil && m.On {
+				continue // what a change does for a moment, or a maintenance page, is no incident
 			}
 		}
 		f.title, f.summary = alertWords(a, subject, f)

@@ -148,7 +148,7 @@ test('A50 a function is written in the editor, called, broken, and goes on servi
 	await editor.getByRole('button', { name: 'Deploy' }).click();
 	const card = page.getByRole('region', { name: 'Function daily-summary-email' });
 	await card.getByText('version 1').waitFor();
-	await card.getByRole('button', { name: 'Call it, and its versions' }).click();
+	await card.getByRole('button', { name: 'Call it, its figures and versions' }).click();
 	await card.getByLabel('Request').fill('{"to":"me"}');
 	await card.getByRole('button', { name: 'Call', exact: true }).click();
 	await card.getByText('version 1 got {"to":"me"}').waitFor();
