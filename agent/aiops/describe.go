@@ -55,9 +55,6 @@ func (m *Manager) describe(ctx context.Context, i *agent.Incident, f finding, na
 			i.Logs = redactAll(lines)
 		}
 	}
-	if m.cfg.Explainer != nil && i.Explanation == "" {
-		m.explainLater(*i)
-	}
 }
 
 func beforeText(d time.Duration) string {
@@ -164,11 +161,11 @@ func (m *Manager) chart(ctx context.Context, i agent.Incident) *agent.Chart {
 	return c
 }
 
-// explainLater asks the language model in the background: what it says comes
-// into the incident when it comes, and nobody waits for it.
+// explainLater asks the language model in the background, once: what it says
+// comes into the incident when it comes, and nobody waits for it.
 func (m *Manager) explainLater(i agent.Incident) {
-	if i.ID == 0 {
-		return // at the next look: it has an id by then
+	if m.cfg.Explainer == nil || i.Explanation != "" {
+		return
 	}
 	m.crew.Go(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, explainIn)

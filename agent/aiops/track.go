@@ -150,6 +150,7 @@ func (m *Manager) open(ctx context.Context, now time.Time, namespace string, t *
 		return err
 	}
 	t.incident, t.written, t.told = &i, now, now
+	m.explainLater(i)
 	m.cfg.Record(ctx, agent.Activity{Level: level(i.Severity), Subject: keyOf(i.Subject), Message: "incident " + fmt.Sprint(i.ID) + ": " + i.Title})
 	return nil
 }

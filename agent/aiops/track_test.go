@@ -226,6 +226,30 @@ func TestA76TheReleaseJustBeforeIsNamed(t *testing.T) {
 	}
 }
 
+type explainer struct{}
+
+func (explainer) Explain(_ context.Context, i agent.Incident) (string, error) {
+	return "It ends because of " + i.Title, nil
+}
+
+func TestAnExplanationComesLaterAndIsKept(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Explainer = explainer{}
+	b.crew.Start()
+	b.after(0, crash("web"))
+	for b.incidents()[0].Explanation == "" && t.Context().Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if err := b.crew.Stop(t.Context(), "the explanation"); err != nil {
+		t.Fatal(err)
+	}
+	b.after(time.Hour, crash("web"))
+	if i := b.incidents()[0]; i.Explanation != "It ends because of web ends again and again" {
+		t.Errorf("%+v", i)
+	}
+	b.wantTold(agent.ReportOpened)
+}
+
 func TestA75SilencedAcknowledgedResolvedByHand(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Silence(t.Context(), agent.Silence{}, 0, time.Hour, "owner"); agent.CodeOf(err) != agent.CodeInvalid {
