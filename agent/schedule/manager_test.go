@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -335,13 +336,18 @@ func TestFunctionIsWarmedAMomentBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.create(func(j *agent.CronJob) { j.Target = agent.CronTarget{Function: "hello"} })
+		warmed := func() []string {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return slices.Clone(b.warmed)
+		}
 		time.Sleep(time.Hour - 5*time.Second)
-		if len(b.warmed) != 0 {
-			t.Errorf("warmed too early: %v", b.warmed)
+		if got := warmed(); len(got) != 0 {
+			t.Errorf("warmed too early: %v", got)
 		}
 		time.Sleep(4 * time.Second)
-		if len(b.warmed) == 0 || len(b.runs()) != 0 {
-			t.Errorf("a second before: warmed %v, runs %+v", b.warmed, b.runs())
+		if got := warmed(); len(got) == 0 || len(b.runs()) != 0 {
+			t.Errorf("a second before: warmed %v, runs %+v", got, b.runs())
 		}
 	})
 }
