@@ -4,8 +4,8 @@ import { api, ApiError } from '../api.js';
 import { Cli } from '../components/cli.js';
 import { CopyButton } from '../components/copy-button.js';
 import { DeleteFunctionDialog, FunctionEditor } from '../components/function-editor.js';
-import { FunctionFigures } from '../components/function-figures.js';
 import { FunctionCallCard, FunctionVersions } from '../components/function-parts.js';
+import { KeptFigures } from '../components/kept-figures.js';
 import { Problem } from '../components/problem.js';
 import { Status } from '../components/status.js';
 import { html } from '../html.js';
@@ -58,7 +58,7 @@ export function FunctionsView() {
 			${(one.missing || []).length > 0 && html`<${Problem} message=${`It requires variables that are not set: ${(one.missing || []).join(', ')}.`} fix=${`Set them with: hks function env set ${one.name} ${(one.missing || [])[0]}=VALUE`} />`}
 			${one.dead > 0 && html`<${Problem} message=${`${one.dead} asynchronous calls were given up.`} fix=${`Look at them with: hks function dead-letters ${one.name}`} retry=${() => redrive(one.name)} />`}
 			<button type="button" class="button quiet wide" aria-expanded=${open === one.name} onClick=${() => setOpen(open === one.name ? null : one.name)}>${open === one.name ? 'Less' : 'Call it, its figures and versions'}</button>
-			${open === one.name && html`<${FunctionFigures} name=${one.name} /><${FunctionCallCard} of=${one} /><${FunctionVersions} of=${one} onDone=${list} />`}
+			${open === one.name && html`<${KeptFigures} kind="function" name=${one.name} only=${['requests', 'errors', 'p95']} none="It was not called in the last day." /><${FunctionCallCard} of=${one} /><${FunctionVersions} of=${one} onDone=${list} />`}
 		</section>`)}
 		${functions && functions.length === 0 && !editing && html`<section class="card"><p class="card-note muted">There is no function yet.</p><${Cli} command="hks function init hello --runtime nodejs" /></section>`}
 		${leaving && html`<${DeleteFunctionDialog} of=${leaving} onDone=${list} onClose=${() => setLeaving(null)} />`}`;

@@ -3,6 +3,7 @@ import { tell } from '../actions.js';
 import { api, ApiError } from '../api.js';
 import { Cli } from '../components/cli.js';
 import { Fix } from '../components/fix.js';
+import { KeptFigures } from '../components/kept-figures.js';
 import { AddNodeDialog, RemoveNodeDialog } from '../components/node-dialogs.js';
 import { Problem } from '../components/problem.js';
 import { Status } from '../components/status.js';
@@ -69,6 +70,7 @@ function NodeCard({ node, onDone }) {
 			${node.version && html`<div><dt>Version</dt><dd>${node.version}</dd></div>`}
 			<div><dt>Heard of</dt><dd><${Time} at=${node.lastHeard} never="never" /></dd></div>
 		</dl></div>`}
+		<${KeptFigures} kind="node" name=${node.name} none="No figures of the last day." />
 		${node.pods.length > 0 && html`<p class="card-note muted">${count(node.pods.length, 'instance')} of the workspace</p>
 			<ul class="files" aria-label=${`What runs on ${node.name}`}>${node.pods.map((pod) => html`<li key=${pod.name}>
 				${pod.app ? html`<a href=${appLink({ name: pod.app, environment: String(pod.environment) })}>${pod.app}/${pod.environment}</a> ` : ''}<span class="muted mono">${pod.name}</span>${pod.ready ? '' : ' (not ready)'}

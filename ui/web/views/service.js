@@ -6,6 +6,7 @@ import { CopyButton } from '../components/copy-button.js';
 import { Field } from '../components/field.js';
 import { FormDialog } from '../components/form-dialog.js';
 import { Icon } from '../components/icon.js';
+import { KeptFigures } from '../components/kept-figures.js';
 import { Problem } from '../components/problem.js';
 import { ServiceBackups } from '../components/service-backups.js';
 import { chartReady, chartValues, ServiceForm } from '../components/service-form.js';
@@ -52,6 +53,8 @@ export function ServiceView({ name }) {
 		${service.reason && html`<${Problem} message=${service.reason} fix=${service.fix} tone=${service.status === 'error' ? 'bad' : 'warn'} />`}
 		${service.job && html`<${Job} job=${service.job} />`}
 		${!gone && html`<${CredentialsCard} service=${service} /><${BoundApps} service=${service} onChange=${again} />`}
+		${!gone && html`<section class="card" aria-labelledby="figures-title"><header class="card-head"><h2 id="figures-title">The last day</h2></header>
+			<${KeptFigures} kind="service" name=${name} none="Nothing is known yet: the first figures come some minutes after the start." /></section>`}
 		<${VolumesCard} mine=${(/** @type {hks.Volume} */ volume) => volume.service === name} grow=${() => `hks market upgrade ${name} --storage SIZE`} />
 		${service.engine && html`<${ServiceBackups} service=${service} onChange=${again} />`}
 		${dialog === 'change' && html`<${ChangeServiceDialog} service=${service} onClose=${close} />`}
