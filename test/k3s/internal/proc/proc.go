@@ -52,7 +52,9 @@ func (g *Group) Start(component string, out io.Writer, grace time.Duration, args
 	cmd.Args = append([]string{component}, args...)
 	cmd.Env = g.Env
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	// All of this is one process in k3s: what kills that one kills them at once. An API server that is only asked to end
+	// may wait for ever for its storage, which has gone already, and keep its port.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	c := &child{name: component, cmd: cmd, grace: grace, done: make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
