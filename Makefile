@@ -110,7 +110,7 @@ cluster: build k3s images bin/sandbox bin/pebble browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
 	@go test -c -o bin/cluster.test ./test/cluster
 	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
-		../../bin/sandbox --nat -- ../../bin/cluster.test -test.v -test.timeout 45m
+		../../bin/sandbox --nat -- ../../bin/cluster.test -test.v -test.timeout 55m
 
 .PHONY: builder
 builder: build bin/sandbox
