@@ -198,7 +198,7 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	t.Run("A73 they are over after their mend, and nothing else was", func(t *testing.T) {
 		hks(t, strings.Fields(strings.TrimPrefix(leak.Remedies[0].Command, "hks "))...)
 		hks(t, "env", "set", "crashy", "MODE=well")
-		hks(t, "app", "restart", "sick") // no request reaches it any more
+		hks(t, "env", "set", "sick", "MENDED=yes") // no request reaches it any more, so new instances have to
 		get(t, client, urls["filler"]+"/become?mode=well")
 		get(t, client, urls["filler"]+"/empty")
 		for _, name := range []string{"nowhere", "imageless"} {
