@@ -115,9 +115,9 @@ func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
 	client := browser(t)
 	urls := map[string]string{}
 	for name, mode := range map[string]string{"leaky": "well", "sawtooth": "sawtooth", "pagecache": "cache", "crashy": "crash", "sick": "well"} {
-		urls[name] = deploy(t, name, image, "--env", "MODE="+mode, "--memory", "256Mi", "--health", "/healthz")
+		urls[name] = deploy(t, name, image, "--env", "MODE="+mode, "--memory", "256Mi", "--cpu", "200m", "--health", "/healthz")
 	}
-	filler := projectFile(t, strings.Replace("app: filler\ncomponents:\n  web:\n    image: IMAGE\n    port: 8080\n    route: /\n    volumes: [{name: data, path: /data, size: 64Mi}]\n", "IMAGE", image, 1))
+	filler := projectFile(t, strings.Replace("app: filler\ncomponents:\n  web:\n    image: IMAGE\n    port: 8080\n    route: /\n    resources: {cpu: 200m, memory: 256Mi}\n    volumes: [{name: data, path: /data, size: 64Mi}]\n", "IMAGE", image, 1))
 	if r := try(t, "deploy", "--source", filler); r.exit != 0 {
 		t.Fatalf("%s%s", r.stdout, r.stderr)
 	}
