@@ -149,6 +149,8 @@ func (m *Manager) feedEvents(s *snapshot) {
 			}
 		}
 	}
+	known := m.killed
+	m.killed = map[string]bool{} // of the pods that there are
 	for _, p := range s.pods {
 		for _, c := range p.Status.ContainerStatuses {
 			end := lastEnd(c)
@@ -156,10 +158,10 @@ func (m *Manager) feedEvents(s *snapshot) {
 				continue
 			}
 			id := p.Name + "/" + c.Name + "@" + end.FinishedAt.String()
-			if m.killed[id] {
+			m.killed[id] = true
+			if known[id] {
 				continue
 			}
-			m.killed[id] = true
 			m.engine.Event(detect.Event{T: m.engineTime(end.FinishedAt.Time), Event: detect.EventOOMKilled, App: keyOf(subjectOf(p)), Pod: p.Name, Container: c.Name})
 		}
 	}

@@ -123,8 +123,9 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// podsAndEvents lists the pods that rules look at, by name, with the warnings
-// about each. Those that end, or that run to an end as Jobs do, are left out.
+// snapshot lists the pods that rules look at, by name, with the warnings about
+// each, and the nodes. Pods that end, or that run to an end as Jobs do, are
+// left out.
 func (w *watcher) snapshot(now time.Time) snapshot {
 	s := snapshot{now: now, events: map[string][]*corev1.Event{}}
 	for _, o := range w.pods.List() {
