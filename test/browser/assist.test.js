@@ -2,7 +2,7 @@
 // crash loop go on, one incident is over, one is not sure, one channel fails.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open, portrait } from './lib/browser.js';
+import { counted, launch, open, portrait } from './lib/browser.js';
 import { double, given, password } from './lib/target.js';
 
 const skip = given ? 'these need the double' : false;
@@ -34,7 +34,7 @@ test('A70 the dashboard leads to the incident, which says what, why and what to 
 	await page.goto(to.url);
 	const attention = page.getByRole('region', { name: 'Needs attention' });
 	await attention.getByText('The channel alerts: reports do not arrive').waitFor();
-	assert.equal(await attention.getByText('worker in staging').count(), 1, 'an app and its incident are one matter');
+	await counted(attention.getByText('worker in staging'), 1, 'an app and its incident are one matter');
 	await page.getByRole('navigation', { name: 'Screens' }).getByLabel('2 incidents open').waitFor();
 	await portrait(page, 'incidents-dashboard');
 	await attention.getByRole('link', { name: /^shop in staging leaks memory/ }).click();
@@ -60,8 +60,8 @@ test('A75 an incident is acknowledged, silenced and the silence ended', { skip }
 	await page.getByRole('button', { name: 'Acknowledge' }).click();
 	await page.getByText('acknowledged', { exact: true }).waitFor();
 	await page.getByRole('region', { name: 'Timeline' }).getByText('acknowledged by owner').waitFor();
-	assert.equal(await page.getByRole('button', { name: 'Acknowledge' }).count(), 0);
-	assert.equal(await page.getByRole('button', { name: 'Not a leak' }).count(), 0, 'a crash loop is no leak');
+	await counted(page.getByRole('button', { name: 'Acknowledge' }), 0);
+	await counted(page.getByRole('button', { name: 'Not a leak' }), 0, 'a crash loop is no leak');
 	await page.getByRole('button', { name: 'Silence…' }).click();
 	const dialog = page.getByRole('dialog', { name: 'Silence incident 2?' });
 	await dialog.getByLabel('For', { exact: true }).selectOption('7 days');
@@ -85,7 +85,7 @@ test('the list of incidents shows what goes on, what is not sure and what is ove
 	await page.goto(`${to.url}/incidents`);
 	const rows = page.getByRole('table', { name: 'Incidents' }).locator('tbody tr');
 	await rows.nth(1).waitFor();
-	assert.equal(await rows.count(), 2);
+	await counted(rows, 2);
 	await portrait(page, 'incidents');
 	await page.getByRole('button', { name: 'Not sure yet (1)' }).click();
 	await rows.getByText('mailer in staging answers slower').waitFor();
@@ -132,7 +132,7 @@ test('A76 the app shows its incident, its figures over a month, and the remedy r
 	await page.getByRole('dialog').waitFor({ state: 'detached' });
 	await page.getByRole('button', { name: 'Not a leak' }).click();
 	await page.getByText('resolved', { exact: true }).waitFor();
-	assert.equal(await page.getByRole('button', { name: /^Do it/ }).count(), 0, 'what is over needs no remedy');
+	await counted(page.getByRole('button', { name: /^Do it/ }), 0, 'what is over needs no remedy');
 	quiet();
 	await page.close();
 });

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { launch, open, portrait } from './lib/browser.js';
+import { counted, launch, open, portrait } from './lib/browser.js';
 import { double, given, password } from './lib/target.js';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -83,7 +83,7 @@ test('A19 a component follows the load, shows what was measured, and is fixed ag
 	assert.equal(await command(page), 'hks app scale shop 1 --component backend');
 	await submit.click();
 	await table.getByRole('row', { name: /backend.* 1\/1/ }).waitFor();
-	assert.equal(await page.locator('.autoscale').count(), 0);
+	await counted(page.locator('.autoscale'), 0);
 	quiet();
 	await page.close();
 });

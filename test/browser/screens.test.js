@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { artefacts, launch, open, portrait } from './lib/browser.js';
+import { artefacts, counted, launch, listed, open, portrait } from './lib/browser.js';
 import { double, given, password } from './lib/target.js';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -382,7 +382,7 @@ test('A21 a variable is set and unset, each as a release, and no value shows', {
 	await visit(page, '/apps/blog/staging');
 	const card = page.getByRole('region', { name: 'Environment and secrets' });
 	const names = card.locator('.var-name');
-	assert.deepEqual(await names.allInnerTexts(), ['API_KEY', 'GREETING']);
+	await listed(names, ['API_KEY', 'GREETING']);
 	await card.getByRole('button', { name: 'Set a variable' }).click();
 	await page.getByLabel('Name', { exact: true }).fill('COLOUR');
 	const value = page.getByLabel('Value', { exact: true });
@@ -396,7 +396,7 @@ test('A21 a variable is set and unset, each as a release, and no value shows', {
 	await portrait(page, 'set-env', { full: false });
 	await page.getByRole('dialog').getByRole('button', { name: 'Set', exact: true }).click();
 	await page.locator('.release', { hasText: '#2' }).locator('.pill', { hasText: 'serving' }).waitFor({ timeout: 60_000 });
-	assert.deepEqual(await names.allInnerTexts(), ['API_KEY', 'DB_PASSWORD', 'GREETING']);
+	await listed(names, ['API_KEY', 'DB_PASSWORD', 'GREETING']);
 	const kept = await browser.context.request.get(`${to.url}/api/apps/blog/staging/releases/2`).then((answer) => answer.json());
 	assert.equal(kept.kind, 'config');
 	assert.ok(!JSON.stringify(kept).includes('canary-4711'));
@@ -405,8 +405,8 @@ test('A21 a variable is set and unset, each as a release, and no value shows', {
 	assert.equal(await command(page), 'hks env unset blog DB_PASSWORD');
 	await page.getByRole('dialog').getByRole('button', { name: 'Unset', exact: true }).click();
 	await page.locator('.release', { hasText: '#3' }).locator('.pill', { hasText: 'serving' }).waitFor({ timeout: 60_000 });
-	assert.deepEqual(await names.allInnerTexts(), ['API_KEY', 'GREETING']);
-	assert.equal(await page.getByRole('table', { name: 'Components' }).count(), 0, 'one component is the app itself');
+	await listed(names, ['API_KEY', 'GREETING']);
+	await counted(page.getByRole('table', { name: 'Components' }), 0, 'one component is the app itself');
 	quiet();
 	await page.close();
 });
@@ -424,7 +424,7 @@ test('A23 staging is promoted to production, after a look at what changes', { sk
 	await page.getByRole('button', { name: 'Promote', exact: true }).click();
 	await page.locator('.app-title .tag.production').waitFor();
 	await page.locator('.release', { hasText: /promoted from staging #/ }).locator('.pill', { hasText: 'serving' }).waitFor({ timeout: 60_000 });
-	assert.equal(await page.getByRole('button', { name: 'Promote to production' }).count(), 0);
+	await counted(page.getByRole('button', { name: 'Promote to production' }), 0);
 	quiet();
 	await page.close();
 });
@@ -432,7 +432,7 @@ test('A23 staging is promoted to production, after a look at what changes', { sk
 test('a worker has no address, and can be looked at like the others', { skip }, async () => {
 	const { page, quiet } = await open(browser.context);
 	await visit(page, '/apps/mailer/staging');
-	assert.equal(await page.locator('.app-url').count(), 0);
+	await counted(page.locator('.app-url'), 0);
 	await page.getByRole('button', { name: 'Stop', exact: true }).click();
 	await page.getByRole('heading', { name: 'Stop mailer?' }).waitFor();
 	await page.keyboard.press('Escape');
@@ -472,11 +472,11 @@ test('A34 a failed build opens at the step that failed, with its mend', { skip }
 	await page.getByRole('alert').getByText("Read the step's output").waitFor();
 	const log = page.getByRole('log');
 	await log.getByText('Error: expected 3 notes, got 2', { exact: true }).waitFor();
-	assert.equal(await log.getByRole('button', { expanded: true }).count(), 1);
+	await counted(log.getByRole('button', { expanded: true }), 1);
 	await portrait(page, 'build-failed');
 	await page.getByLabel('Filter log lines').fill('12 passed');
 	await log.locator('mark').first().waitFor();
-	assert.equal(await log.getByRole('button').count(), 1, 'the other steps have no such line');
+	await counted(log.getByRole('button'), 1, 'the other steps have no such line');
 	await page.getByLabel('Filter log lines').fill('no such line');
 	await log.getByText('No line has').waitFor();
 	quiet();
@@ -499,11 +499,11 @@ test('A34 a build is followed while it runs, and cancelled', { skip }, async () 
 	await portrait(page, 'build-cancel', { full: false });
 	await page.getByRole('button', { name: 'Cancel the build' }).click();
 	await page.locator('.app-title .pill', { hasText: 'cancelled' }).waitFor();
-	assert.equal(await log.getByText('cancelled by').count(), 0, 'what is paused stays as it is');
+	await counted(log.getByText('cancelled by'), 0, 'what is paused stays as it is');
 	await page.getByRole('button', { name: 'Resume' }).click();
 	await log.getByText('cancelled by').waitFor();
 	await log.getByText('stopped', { exact: true }).waitFor();
-	assert.equal(await page.getByRole('button', { name: 'Cancel', exact: true }).count(), 0);
+	await counted(page.getByRole('button', { name: 'Cancel', exact: true }), 0);
 	await page.getByRole('link', { name: 'guide' }).click();
 	await page.getByRole('table', { name: 'Builds' }).getByRole('row', { name: /#3 cancelled/ }).waitFor();
 	quiet();

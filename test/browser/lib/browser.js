@@ -23,7 +23,7 @@ export async function launch() {
 		executablePath: process.env.HKS_CHROMIUM || '/usr/bin/chromium', args: flags, headless: true, ignoreHTTPSErrors: true,
 		viewport: wide, colorScheme: 'light', locale: 'en-GB', reducedMotion: 'reduce',
 	});
-	context.setDefaultTimeout(15_000);
+	context.setDefaultTimeout(patience);
 	await context.grantPermissions(['clipboard-read', 'clipboard-write']);
 	return {
 		context,
@@ -34,6 +34,9 @@ export async function launch() {
 	};
 }
 
+/** @typedef {import('playwright-core').Locator} Locator */
+
+const patience = 15_000; // ms, as the browser's own
 const wide = { width: 1280, height: 860 };
 const narrow = { width: 360, height: 760 };
 
@@ -91,6 +94,22 @@ export async function portrait(page, name, { full = true } = {}) {
 	await page.emulateMedia({ colorScheme: 'light' });
 	await page.setViewportSize(wide);
 	assert.deepEqual(problems, [], name);
+}
+
+/** Waits until a list reads as it should, and says how it reads when it never does. @param {Locator} list @param {string[]} texts */
+export async function listed(list, texts) {
+	for (const end = Date.now() + patience; ; await list.page().waitForTimeout(50)) {
+		const now = await list.allInnerTexts();
+		if (Date.now() > end || now.join('\n') === texts.join('\n')) return assert.deepEqual(now, texts);
+	}
+}
+
+/** Waits until there are just so many. @param {Locator} found @param {number} many @param {string} [why] */
+export async function counted(found, many, why) {
+	for (const end = Date.now() + patience; ; await found.page().waitForTimeout(50)) {
+		const now = await found.count();
+		if (Date.now() > end || now === many) return assert.equal(now, many, why);
+	}
 }
 
 /** Two frames on, everything is where it will be. @param {import('playwright-core').Page} page */
