@@ -32,6 +32,7 @@ func pidOf(t *testing.T, name string) int {
 
 func kill(t *testing.T, name string) {
 	t.Helper()
+	quiet(t)
 	if err := syscall.Kill(pidOf(t, name), syscall.SIGKILL); err != nil {
 		t.Fatalf("killing %s: %v", name, err)
 	}
@@ -137,6 +138,7 @@ func TestA06ForgedSessionIsRefused(t *testing.T) {
 }
 
 func TestA94DownAndUpFindsEverythingAsItWas(t *testing.T) {
+	quiet(t)
 	client := browser(t)
 	url := deploy(t, "keeper", "page:1", "--env", "GREETING=kept")
 	remove(t, "keeper")

@@ -11,6 +11,7 @@ import (
 // TestA80NodeJoinsAndTakesWhatIsMovedThere lets a second machine join by the
 // one line, moves an app to it under load and back by removing the node.
 func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
+	quiet(t)
 	other := newMachine(t)
 	if r := try(t, "node", "add", "prod-1", "--no-wait"); r.exit != 1 || !strings.Contains(r.stderr, "hks plan upgrade") {
 		t.Errorf("A85 on hobby: exit %d %s%s", r.exit, r.stdout, r.stderr)

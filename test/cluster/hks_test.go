@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -81,16 +82,27 @@ func deploy(t *testing.T, name, image string, args ...string) string {
 	return out[strings.LastIndex(out, "\n")+1:]
 }
 
-// remove deletes the app at the end of the test.
+// remove deletes the app after the test. The next test does not wait for its
+// instances to be drained; one that needs the machine to itself calls quiet.
 func remove(t *testing.T, name string) {
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "app", "delete", name, "--yes")
-		if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "no app") {
-			t.Logf("deleting %s: %v\n%s", name, err, out)
-		}
+		appliance.leaving.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "app", "delete", name, "--yes")
+			if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "no app") {
+				fmt.Printf("deleting %s: %v\n%s\n", name, err, out)
+			}
+		})
 	})
+}
+
+// quiet waits until the apps of earlier tests are gone.
+func quiet(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	appliance.leaving.Wait()
+	t.Logf("waited %s for what earlier tests leave", time.Since(began).Round(time.Second))
 }
 
 // eventually waits until ok says "", and fails with what it last said.

@@ -115,6 +115,7 @@ func TestA15VolumesOverThePlanAreRefusedBeforeAnythingIsMade(t *testing.T) {
 }
 
 func TestA19VolumeOfAnApp(t *testing.T) {
+	quiet(t)
 	volumeGone(t, diaryVolume) // after its app
 	remove(t, "diary")
 	hks(t, "deploy", "--source", diaryOf(t, "64Mi"))
@@ -250,6 +251,7 @@ func attached(t *testing.T, id string) bool {
 }
 
 func TestA94VolumesAfterDownAndUp(t *testing.T) {
+	quiet(t)
 	volumeGone(t, diaryVolume)
 	remove(t, "diary")
 	hks(t, "deploy", "--source", diaryOf(t, "64Mi"))
@@ -273,6 +275,7 @@ func TestA94VolumesAfterDownAndUp(t *testing.T) {
 }
 
 func TestA12VolumeOfPostgreSQLGrows(t *testing.T) {
+	quiet(t)
 	serviceGone(t, "books")
 	hks(t, "market", "install", "postgresql", "books", "--storage", "256Mi")
 	if class := inWorkspace(t, "get", "pvc", "books-data", "-o", "jsonpath={.spec.storageClassName}"); class != agent.StorageClass {

@@ -12,6 +12,7 @@ import (
 // An app that burns CPU under load gets more instances by itself, keeps them
 // through a release, and goes back to one when told so; no request is lost.
 func TestA19AutoscaleFollowsTheLoad(t *testing.T) {
+	quiet(t)
 	url := deploy(t, "burner", "page:1", "--cpu", "200m")
 	remove(t, "burner")
 	out := hks(t, "scale", "burner", "--min", "1", "--max", "3", "--cpu", "70")

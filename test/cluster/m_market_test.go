@@ -128,6 +128,7 @@ func TestA15StorageOverThePlanIsRefusedBeforeAnythingIsMade(t *testing.T) {
 }
 
 func TestA12PostgreSQLServesABoundApp(t *testing.T) {
+	quiet(t)
 	client := browser(t)
 	serviceGone(t, "db")
 	t.Logf("the agent takes %s before", residentOf(t, "agent"))

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ var appliance struct {
 	fingerprint string
 	authority   *pebble.Authority // of the certificates of custom domains
 	settings    string            // config.yaml
+	leaving     sync.WaitGroup    // apps of earlier tests that are being deleted
 }
 
 func TestMain(m *testing.M) {
@@ -77,6 +79,7 @@ func run(m *testing.M) (code int) {
 	if code = m.Run(); code != 0 {
 		keepLogs(ctx)
 	}
+	appliance.leaving.Wait()
 	down, cancelDown := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancelDown()
 	if out, err := installer(down, "down"); err != nil {

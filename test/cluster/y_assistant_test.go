@@ -102,6 +102,7 @@ func messagesOf(d *slack.Double, subject string) (first, replies []slack.Message
 // right incidents open, each is told once, and each is over after its mend.
 // Slack is away at first.
 func TestA70TroubleIsFoundToldAndResolved(t *testing.T) {
+	quiet(t)
 	folder := project(t, "trouble")
 	for _, name := range []string{"trouble", "leaky", "sawtooth", "pagecache", "crashy", "sick", "filler"} {
 		remove(t, name)
