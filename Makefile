@@ -133,7 +133,7 @@ bench: build k3s images bin/sandbox
 
 .PHONY: leaks
 leaks: ## Score the detectors on generated days and public series; the seed is printed, HKS_SEED repeats one.
-	@go test -count=1 -run '^$$' -bench 'Leaks|Series|Detectors' -benchtime 1x ./test/bench
+	@go test -count=1 -run '^$$' -bench 'Leaks|Series|Detectors|Kubelets' -benchtime 1x ./test/bench
 
 conformance: ## Run the OCI distribution suite against the image registry.
 	@HKS_CONFORMANCE=1 go test -count=1 -v ./test/conformance

@@ -64,7 +64,8 @@ type snapshot struct {
 	apps     map[string]agent.App     // by key
 	releases map[string]agent.Release // the newest, where it failed, by key
 	figures  Figures
-	open     map[string]bool // fingerprints of incidents that go on
+	kills    map[string]kills // by the pods' uid
+	open     map[string]bool  // fingerprints of incidents that go on
 	scale    func(time.Duration) time.Duration
 }
 
@@ -73,7 +74,7 @@ type rule func(s *snapshot) []finding
 
 // rules are all of them, what explains others first.
 func rules() []rule {
-	return []rule{nodeRule, diskRule, releaseRule, oomRule, crashRule, imageRule, pendingRule, probeRule}
+	return []rule{nodeRule, diskRule, releaseRule, oomRule, killRule, crashRule, imageRule, pendingRule, probeRule}
 }
 
 // deploying tells whether a release of the app is on its way: what its pods

@@ -28,8 +28,9 @@ type Manager struct {
 	began  time.Time
 	scaled func(time.Duration) time.Duration
 
-	counter requestCounter // of the goroutine that counts requests
-	watcher *watcher       // of the loop's goroutine; subjects reads it under mu
+	counter requestCounter   // of the goroutine that counts requests
+	watcher *watcher         // of the loop's goroutine; subjects reads it under mu
+	kills   map[string]kills // of the loop's goroutine, by the pods' uid
 
 	mu        sync.Mutex // guards what follows
 	engine    *detect.Engine
@@ -176,6 +177,7 @@ func (m *Manager) pass(ctx context.Context) error {
 	if err := m.lookAtApps(ctx, &s); err != nil {
 		return err
 	}
+	m.lookAtKills(ctx, &s)
 	certificates, err := m.certificates(ctx, now)
 	if err != nil {
 		return err

@@ -61,6 +61,7 @@ type Config struct {
 	Gateway   Gateway
 	Exists    func(ctx context.Context, s agent.Subject) (bool, error) // whether a cron job, pipeline or service is still there; default yes
 	Explainer Explainer
+	Kills     Kills // nil: nobody counts them
 	Params    detect.Params
 	Speed     float64               // of the assistant's clock; 1 is real, more is for trying it out
 	Link      func(id int64) string // to an incident's page

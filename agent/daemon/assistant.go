@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"hks.dev/hks/agent/aiops"
 	"hks.dev/hks/agent/aiops/detect"
 	"hks.dev/hks/agent/api"
+	"hks.dev/hks/agent/cgroup"
 	"hks.dev/hks/agent/chart"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/kube"
@@ -45,14 +47,25 @@ func (p *parts) buildAssistant(cfg Config, cluster *kube.Client, gateway *gatewa
 		return err
 	}
 	p.assistant, err = aiops.New(aiops.Config{
-		Explainer: explainer,
-		Cluster:   cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
+		Explainer: explainer, Kills: newKills(cfg.Log),
+		Cluster: cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
 		Exists:   p.exists,
 		Recorder: recorder, Gateway: gateway, Params: detect.Default(), Speed: settings.Speed,
 		Link:     func(id int64) string { return incidentLink(p.api.URL(), id) },
 		Reported: p.reporter.Nudge, Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err
+}
+
+// newKills makes what counts the kernel's kills; nil where no groups of
+// processes with a limit of memory are mounted.
+func newKills(log *slog.Logger) aiops.Kills {
+	kills, err := cgroup.NewKills("")
+	if err != nil {
+		log.Warn("processes that the kernel ends are not counted", "error", err)
+		return nil
+	}
+	return kills
 }
 
 // exists tells whether what ended once can still end better.

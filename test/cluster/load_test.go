@@ -42,6 +42,32 @@ func startLoadOf(t *testing.T, url, want string) *load {
 	return l
 }
 
+// drip is a light load for as long as the test runs, whose answers nobody
+// looks at: a request every 40 ms at most.
+func drip(t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	client := browser(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(40 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_ = fetchOf(ctx, client, url, "")
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
 func (l *load) run(ctx context.Context, client *http.Client, url, want string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -2,6 +2,7 @@
 // MODE says which. GET /become?mode=... changes it while it runs.
 const http = require('node:http')
 const fs = require('node:fs')
+const { spawn } = require('node:child_process')
 
 let mode = process.env.MODE || 'well'
 const kept = []
@@ -43,12 +44,26 @@ setTimeout(() => {
   process.exit(3)
 }, 12_000)
 
+// A process beside this one that takes what memory there is.
+function eat() {
+  spawn(process.execPath, ['-e', 'const kept = []; setInterval(() => kept.push(Buffer.alloc(8 << 20, 1)), 50)'], { stdio: 'ignore' })
+}
+
+let answered = 0
 const server = http.createServer((request, response) => {
   const url = new URL(request.url, 'http://localhost')
-  if (url.pathname === '/become') mode = url.searchParams.get('mode')
+  if (url.pathname === '/become') {
+    mode = url.searchParams.get('mode')
+    if (mode === 'child') eat()
+  }
   if (url.pathname === '/empty') fs.rmSync('/data/fill', { force: true })
   const sick = mode === 'sick' && url.pathname === '/healthz'
-  response.writeHead(sick ? 500 : 200, { 'content-type': 'text/plain' }).end(`${mode}\n`)
+  const failing = mode === 'errors' && url.pathname === '/' && ++answered % 3 === 0
+  if (failing) console.error(`order ${answered} failed: TypeError: cannot read the total of an order without lines`)
+  else if (url.pathname === '/' && process.env.LOG) console.log(`order ${++answered} answered`)
+  const answer = () => response.writeHead(sick || failing ? 500 : 200, { 'content-type': 'text/plain' }).end(`${mode}\n`)
+  if (mode === 'slow' && url.pathname === '/') setTimeout(answer, 400)
+  else answer()
 })
 server.listen(Number(process.env.PORT || 8080))
 process.on('SIGTERM', () => server.close(() => process.exit(0)))
