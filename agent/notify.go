@@ -39,10 +39,13 @@ const (
 	ReportWorse    = "worse"    // its severity rose
 	ReportReopened = "reopened"
 	ReportResolved = "resolved"
-	ReportFlapping = "flapping" // it comes and goes; told once
-	ReportDigest   = "digest"   // many at once
-	ReportTest     = "test"
-	ReportNotice   = "notice" // news that is no incident, such as a run that passes again
+	// ReportExplained has a language model's words in the incident. It changes
+	// the first message where a channel can do that, and is no message otherwise.
+	ReportExplained = "explained"
+	ReportFlapping  = "flapping" // it comes and goes; told once
+	ReportDigest    = "digest"   // many at once
+	ReportTest      = "test"
+	ReportNotice    = "notice" // news that is no incident, such as a run that passes again
 )
 
 // Report is what a channel is told.

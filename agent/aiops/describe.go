@@ -158,11 +158,15 @@ func (m *Manager) chart(ctx context.Context, i agent.Incident) *agent.Chart {
 	if i.Change != nil {
 		c.Marks = append(c.Marks, agent.ChartMark{At: i.Change.At, Text: fmt.Sprintf("release %d", i.Change.Release)})
 	}
+	if at, ok := m.restarts[i.Subject.Pod+"/"+i.Subject.Container]; ok {
+		c.Marks = append(c.Marks, agent.ChartMark{At: at, Text: "restart"})
+	}
 	return c
 }
 
 // explainLater asks the language model in the background, once: what it says
-// comes into the incident when it comes, and nobody waits for it.
+// comes into the incident and its message when it comes, and nobody waits for
+// it.
 func (m *Manager) explainLater(i agent.Incident) {
 	if m.cfg.Explainer == nil || i.Explanation != "" {
 		return
@@ -180,7 +184,11 @@ func (m *Manager) explainLater(i agent.Incident) {
 		if t := m.tracks[i.Fingerprint]; t != nil && t.incident != nil && t.incident.ID == i.ID {
 			changed := *t.incident
 			changed.Explanation = text
-			if changed, err = m.put(ctx, changed, nil, nil); err == nil {
+			var reports []agent.Report
+			if changed.Quiet == "" {
+				reports = append(reports, m.report(ctx, agent.ReportExplained, changed))
+			}
+			if changed, err = m.put(ctx, changed, nil, reports); err == nil {
 				t.incident = &changed
 			}
 		}

@@ -150,9 +150,12 @@ func (m *Manager) feedEvents(s *snapshot) {
 		}
 	}
 	known := m.killed
-	m.killed = map[string]bool{} // of the pods that there are
+	m.killed, m.restarts = map[string]bool{}, map[string]time.Time{} // of the pods that there are
 	for _, p := range s.pods {
 		for _, c := range p.Status.ContainerStatuses {
+			if c.RestartCount > 0 && c.State.Running != nil {
+				m.restarts[p.Name+"/"+c.Name] = c.State.Running.StartedAt.Time
+			}
 			end := lastEnd(c)
 			if end == nil || end.Reason != "OOMKilled" || !end.FinishedAt.After(m.began) {
 				continue

@@ -6,7 +6,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"hks.dev/hks/agent"
 )
 
 type countedKills map[string]int64
@@ -46,4 +49,23 @@ func TestA74KillOfOneProcessOfSeveral(t *testing.T) {
 	look(31*time.Minute, newer.Name+" 1") // its own end says all
 	kernel["older"], kernel["newer"] = 0, 1
 	look(62 * time.Minute)
+}
+
+func TestA70ChartMarksTheLastRestart(t *testing.T) {
+	b := newBench(t)
+	web := agent.Subject{Kind: agent.SubjectApp, Name: "web", Environment: agent.Production, Pod: "web-production-7c9d-x2k4q", Container: "app"}
+	for i := range 40 {
+		b.cfg.Recorder.Figures(t.Context(), b.now, Figures{Pods: []Sample{{Pod: web.Pod, Subject: web, Containers: []ContainerFigures{{Name: "app", RSS: int64(i) << 20}}}}})
+		b.now = b.now.Add(15 * time.Second)
+	}
+	began := b.now.Add(-4 * time.Minute)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.feedEvents(&snapshot{now: b.now, pods: []*corev1.Pod{pod(func(_ *corev1.Pod, c *corev1.ContainerStatus) {
+		c.RestartCount, c.State.Running.StartedAt = 2, metav1.NewTime(began)
+	})}})
+	c := b.chart(t.Context(), agent.Incident{Detector: OOMKilled, Subject: web})
+	if c == nil || len(c.Marks) != 1 || c.Marks[0].Text != "restart" || !c.Marks[0].At.Equal(began) {
+		t.Errorf("the chart: %+v", c)
+	}
 }

@@ -45,7 +45,8 @@ type Manager struct {
 	opened    []time.Time              // when reports of new incidents were written, lately
 	digest    []agent.Incident         // that a storm held back
 	digestAt  time.Time
-	killed    map[string]bool // ends by the kernel that the engine was told of
+	killed    map[string]bool      // ends by the kernel that the engine was told of
+	restarts  map[string]time.Time // the last ones, by pod/container
 }
 
 // New checks the settings.

@@ -247,7 +247,7 @@ func TestAnExplanationComesLaterAndIsKept(t *testing.T) {
 	if i := b.incidents()[0]; i.Explanation != "It ends because of web ends again and again" {
 		t.Errorf("%+v", i)
 	}
-	b.wantTold(agent.ReportOpened)
+	b.wantTold(agent.ReportOpened, agent.ReportExplained)
 }
 
 func TestA75SilencedAcknowledgedResolvedByHand(t *testing.T) {

@@ -52,6 +52,13 @@ func (s *Sender) bot(ctx context.Context, c agent.Channel, m agent.Message) (str
 	var at posted
 	var err error
 	switch m.Report.Kind {
+	case agent.ReportExplained:
+		if !known { // there is nothing to add to
+			return m.Ref, nil
+		}
+		if at, err = b.amend(ctx, m, first, full, picture{file: first.file}); err != nil {
+			return "", explain(err, c)
+		}
 	case agent.ReportResolved, agent.ReportReminder, agent.ReportWorse, agent.ReportReopened, agent.ReportFlapping:
 		if known {
 			at, err = b.follow(ctx, m, first)
@@ -95,15 +102,11 @@ func (b talk) follow(ctx context.Context, m agent.Message, first place) (posted,
 		if fresh := b.upload(ctx, m); fresh.file != "" {
 			shows = fresh
 		}
-		updated, err := b.deliver(ctx, m.Report, over, shows, api.MsgOptionUpdate(first.time))
-		switch said := word(err); {
-		case err == nil:
-			first.file = updated.file
-		case said == "message_not_found" || said == "cant_update_message" || said == "edit_window_closed" || said == "is_inactive":
-			b.log.InfoContext(ctx, "the first message of an incident can't be changed", "channel", b.channel.Name, "slack", said)
-		default:
+		changed, err := b.amend(ctx, m, first, over, shows)
+		if err != nil {
 			return posted{}, err
 		}
+		first = changed.place
 	} else {
 		p = b.upload(ctx, m)
 	}
@@ -123,6 +126,21 @@ func (b talk) follow(ctx context.Context, m agent.Message, first place) (posted,
 		return posted{}, err
 	case reply.alone:
 		return reply, nil
+	}
+	return posted{place: first}, nil
+}
+
+// amend changes an incident's first message. Where Slack does not let it be
+// changed any more it stays as it is.
+func (b talk) amend(ctx context.Context, m agent.Message, first place, l layout, shows picture) (posted, error) {
+	updated, err := b.deliver(ctx, m.Report, l, shows, api.MsgOptionUpdate(first.time))
+	switch said := word(err); {
+	case err == nil:
+		first.file = updated.file
+	case said == "message_not_found" || said == "cant_update_message" || said == "edit_window_closed" || said == "is_inactive":
+		b.log.InfoContext(ctx, "the first message of an incident can't be changed", "channel", b.channel.Name, "slack", said)
+	default:
+		return posted{}, err
 	}
 	return posted{place: first}, nil
 }

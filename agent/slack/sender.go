@@ -99,6 +99,9 @@ func (s *Sender) Send(ctx context.Context, c agent.Channel, m agent.Message) (re
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	if c.Kind == agent.ChannelSlackWebhook {
+		if m.Report.Kind == agent.ReportExplained { // nothing that was sent can be changed
+			return "", nil
+		}
 		return "", s.post(ctx, c, m)
 	}
 	return s.bot(ctx, c, m)

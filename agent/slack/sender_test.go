@@ -410,3 +410,21 @@ func TestControl(t *testing.T) {
 		t.Errorf("%d messages, %v", len(all), err)
 	}
 }
+
+func TestAnExplanationChangesTheFirstMessage(t *testing.T) {
+	b := newBench(t)
+	r := leak(agent.ReportOpened)
+	r.Incident.Explanation = ""
+	ref := b.send(t, b.bot(), r, "")
+	explained := leak(agent.ReportExplained)
+	explained.Incident.Explanation = "The release keeps each request."
+	if again := b.send(t, b.bot(), explained, ref); again != ref {
+		t.Errorf("the ref becomes %s", again)
+	}
+	b.send(t, b.bot(), explained, "") // its message was never sent
+	b.send(t, b.hook(), explained, "")
+	all := b.Messages()
+	if len(all) != 1 || len(all[0].Edits) != 1 || len(b.Hooks()) != 0 || !strings.Contains(string(all[0].Blocks), "The release keeps each request.") {
+		t.Errorf("%d messages: %+v", len(all), all)
+	}
+}

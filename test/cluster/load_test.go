@@ -43,28 +43,35 @@ func startLoadOf(t *testing.T, url, want string) *load {
 }
 
 // drip is a light load for as long as the test runs, whose answers nobody
-// looks at: a request every 40 ms at most.
+// looks at: a request every 40 ms, whether the one before was answered or not.
 func drip(t *testing.T, url string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := browser(t)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var wait sync.WaitGroup
+	wait.Go(func() {
 		tick := time.NewTicker(40 * time.Millisecond)
 		defer tick.Stop()
+		room := make(chan struct{}, 100) // for requests under way
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				_ = fetchOf(ctx, client, url, "")
+			}
+			select {
+			case room <- struct{}{}:
+				wait.Go(func() {
+					_ = fetchOf(ctx, client, url, "")
+					<-room
+				})
+			default:
 			}
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		wait.Wait()
 	})
 }
 

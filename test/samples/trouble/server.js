@@ -62,7 +62,7 @@ const server = http.createServer((request, response) => {
   if (failing) console.error(`order ${answered} failed: TypeError: cannot read the total of an order without lines`)
   else if (url.pathname === '/' && process.env.LOG) console.log(`order ${++answered} answered`)
   const answer = () => response.writeHead(sick || failing ? 500 : 200, { 'content-type': 'text/plain' }).end(`${mode}\n`)
-  if (mode === 'slow' && url.pathname === '/') setTimeout(answer, 400)
+  if (mode === 'slow' && url.pathname === '/') setTimeout(answer, 1500)
   else answer()
 })
 server.listen(Number(process.env.PORT || 8080))
