@@ -117,8 +117,8 @@ func derive(v view, a asked) observation {
 	o.step, o.message = "schedule", "looking for room"
 	slowest := rankReady + 1
 	for _, p := range v.pods {
-		if p.DeletionTimestamp != nil || releaseOf(p.Labels) != a.release {
-			continue
+		if p.DeletionTimestamp != nil || releaseOf(p.Labels) != a.release || p.Annotations[annotationRestarted] != a.restart {
+			continue // it is on its way out, whatever ails it
 		}
 		i := examine(v, p, a.spec)
 		o.score += i.rank

@@ -197,6 +197,20 @@ func TestDeriveOfSeveralInstances(t *testing.T) {
 	}
 }
 
+func TestA19RestartIsNotJudgedByTheOldInstance(t *testing.T) {
+	restarted := func(p *corev1.Pod) { p.Annotations = map[string]string{annotationRestarted: "now"} }
+	v := aView(aPod("3", crashed(1, 9)))
+	v.deployment.Spec.Template.Annotations = map[string]string{annotationRestarted: "now"}
+	a := asked{release: 3, replicas: 1, spec: agent.Component{Port: 8080}, restart: "now"}
+	if o := derive(v, a); o.trouble != nil || o.complete || o.step != "schedule" {
+		t.Errorf("before the new instance is there: %+v", o)
+	}
+	v.pods = append(v.pods, aPod("3", ready, restarted))
+	if o := derive(v, a); o.trouble != nil || o.step != "ready" {
+		t.Errorf("the new one is ready: %+v", o)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	const deadline, pull = 2 * time.Minute, 15 * time.Minute
 	at := func(d time.Duration) time.Time { return noon.Add(d) }
