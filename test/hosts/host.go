@@ -39,8 +39,8 @@ type Host struct {
 
 // The bounds of a boot and of an end.
 const (
-	bootLimit = time.Minute
-	stopLimit = 2 * time.Minute
+	bootLimit = 5 * time.Minute
+	stopLimit = 5 * time.Minute
 )
 
 // exitReboot is the container's exit code when the host asks for a reboot.

@@ -74,7 +74,7 @@ func start(t *testing.T, name string, number int, share string) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = console.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	h, err := Start(ctx, Config{Network: network, Base: base, Name: name, Number: number, Share: share, Console: console})
 	if err != nil {
