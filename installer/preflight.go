@@ -132,14 +132,15 @@ func printFindings(w io.Writer, findings []Finding) {
 
 // port is one that the appliance listens on.
 type port struct {
-	number int
-	what   string
-	key    string // of the settings, where it can be changed
+	number  int
+	what    string
+	key     string // of the settings, where it can be changed
+	address string // of it; empty for those of k3s
 }
 
 func (m *machine) ports() []port {
 	if m.joins {
-		return []port{{10250, "the kubelet", ""}}
+		return []port{{number: 10250, what: "the kubelet"}}
 	}
 	s := m.settings
 	var list []port
@@ -152,14 +153,14 @@ func (m *machine) ports() []port {
 			continue // can't be: the settings were checked
 		}
 		if number, err := net.LookupPort("tcp", text); err == nil && number != 0 {
-			list = append(list, port{number, p.what, p.key})
+			list = append(list, port{number, p.what, p.key, p.address})
 		}
 	}
 	api := 6443
 	if n, err := strconv.Atoi(fmt.Sprint(s.K3s.Extra["https-listen-port"])); err == nil {
 		api = n
 	}
-	return append(list, port{api, "the Kubernetes API", "k3s.extra.https-listen-port"}, port{10250, "the kubelet", ""})
+	return append(list, port{number: api, what: "the Kubernetes API", key: "k3s.extra.https-listen-port"}, port{number: 10250, what: "the kubelet"})
 }
 
 func (m *machine) probeRoot(context.Context) (Finding, error) {

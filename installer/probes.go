@@ -18,6 +18,7 @@ import (
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/k3s"
+	"hks.dev/hks/agent/systemd"
 )
 
 // What a machine must have, and should have.
@@ -297,6 +298,29 @@ func descends(pid int, roots []int) bool {
 	return false
 }
 
+// heldBySystemd tells whether systemd holds the port for hks.
+func (m *machine) heldBySystemd(p port, holder int) (bool, error) {
+	if holder != 1 || p.address == "" || !m.bySystemd() {
+		return false, nil
+	}
+	stream, ok := systemd.ListenStream(p.address)
+	if !ok {
+		return false, nil
+	}
+	for _, name := range []string{systemd.AgentUnit, systemd.GatewayUnit} {
+		text, err := os.ReadFile(filepath.Join(systemd.Folder, systemd.SocketOf(name)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.TrimSpace(line) == "ListenStream="+stream {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 func (m *machine) probePort(p port, own []int) (Finding, error) {
 	holder, err := k3s.PortHolder(p.number)
 	if err != nil {
@@ -305,7 +329,11 @@ func (m *machine) probePort(p port, own []int) (Finding, error) {
 	if holder == nil {
 		return Finding{Level: OK, Message: "free, for " + p.what}, nil
 	}
-	if descends(holder.PID, own) {
+	held, err := m.heldBySystemd(p, holder.PID)
+	if err != nil {
+		return Finding{}, err
+	}
+	if held || descends(holder.PID, own) {
 		return Finding{Level: OK, Message: "held by hks"}, nil
 	}
 	fix := fmt.Sprintf("stop that process (ss -ltnp 'sport = :%d' shows it)", p.number)

@@ -73,16 +73,29 @@ func (m *machine) agentService() (service, error) {
 				environment[name] = value
 			}
 		}
-		return systemd.New(systemd.Config{Unit: systemd.Unit{
-			Name: systemd.AgentUnit, Description: "hks: agent", After: []string{"network-online.target"},
-			Command: command, Environment: environment, Notify: true, Watchdog: 30 * time.Second,
-			Options: map[string]string{"LockPersonality": "yes", "RestrictSUIDSGID": "yes"},
-		}})
+		u := systemd.Agent(command, environment)
+		u.Listen = m.agentListens()
+		return systemd.New(systemd.Config{Unit: u})
 	}
 	return process.New(process.Config{
 		Name: "hks-agent", Command: command, Env: m.environment(), Revision: revision,
 		PIDFile: m.paths.Run("agent.pid"), Log: process.Log{Path: m.paths.Logs("agent.log")},
 	})
+}
+
+// agentListens are the addresses on which systemd listens for the agent; the
+// agent of a node has none.
+func (m *machine) agentListens() []string {
+	if exists(m.paths.NodeFile()) || m.joins {
+		return nil
+	}
+	var listens []string
+	for _, address := range []string{m.settings.API.Listen, m.settings.Registry.Listen, m.paths.AgentSocket(), m.paths.FunctionSocket()} {
+		if _, ok := systemd.ListenStream(address); ok {
+			listens = append(listens, address)
+		}
+	}
+	return listens
 }
 
 // agentRevision names the program and the settings that the agent runs with.

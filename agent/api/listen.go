@@ -20,8 +20,19 @@ import (
 // maxSocketPath is what fits in sockaddr_un (unix(7)).
 const maxSocketPath = 107
 
+// Sockets are listening sockets that someone else holds for the API, so that
+// they stay open while it is restarted.
+type Sockets interface {
+	Listener(network, address string) (net.Listener, bool, error)
+}
+
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	address := s.cfg.Settings.API.Listen
+	if s.cfg.Sockets != nil {
+		if listener, ok, err := s.cfg.Sockets.Listener("tcp", address); ok || err != nil {
+			return listener, err
+		}
+	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err == nil {
@@ -59,6 +70,17 @@ type socket struct {
 	net.Listener
 	path  string
 	close sync.Once
+}
+
+// listenLocal takes the unix socket that is held for the API, or opens one.
+func (s *Server) listenLocal(ctx context.Context) (*socket, error) {
+	path := s.cfg.Settings.Paths().AgentSocket()
+	if s.cfg.Sockets != nil {
+		if listener, ok, err := s.cfg.Sockets.Listener("unix", path); ok || err != nil {
+			return &socket{Listener: listener, path: path}, err
+		}
+	}
+	return listenSocket(ctx, path)
 }
 
 // listenSocket listens on path. A socket that is left over is removed, one

@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Settings config.Config // where it listens, its names, its files
 	Version  string
+	Sockets  Sockets // that are held for it; nil for none
 
 	Identities  Identities
 	Journal     *Journal
@@ -151,7 +152,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	socket, err := listenSocket(ctx, s.cfg.Settings.Paths().AgentSocket())
+	socket, err := s.listenLocal(ctx)
 	if err != nil {
 		return err
 	}

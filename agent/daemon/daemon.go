@@ -21,6 +21,7 @@ type Config struct {
 	Log      *slog.Logger
 	Environ  []string // of this process; k3s gets what it needs of it
 	Notifier *systemd.Notifier
+	Sockets  *systemd.Sockets // that systemd listens on for the agent; nil for none
 }
 
 // stopWithin bounds a stop of everything.

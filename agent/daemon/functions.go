@@ -13,12 +13,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/function"
 	"hks.dev/hks/agent/kube"
+	"hks.dev/hks/agent/systemd"
 )
 
 // buildFunctions makes the functions and the socket on which the gateway asks
@@ -36,7 +38,7 @@ func (p *parts) buildFunctions(cfg Config, cluster *kube.Client, gateway *gatewa
 	if err != nil {
 		return err
 	}
-	p.claims = &claims{socket: cfg.Settings.Paths().FunctionSocket(), functions: p.functions, log: cfg.Log}
+	p.claims = &claims{sockets: cfg.Sockets, socket: cfg.Settings.Paths().FunctionSocket(), functions: p.functions, log: cfg.Log}
 	apps := p.names.list
 	p.names.list = func(ctx context.Context) ([]string, error) {
 		list, err := apps(ctx)
@@ -139,6 +141,7 @@ func (g functionGateway) CallFunction(ctx context.Context, name string, call age
 // claims is the socket on which the gateway asks for instances.
 type claims struct {
 	socket    string
+	sockets   *systemd.Sockets
 	functions *function.Manager
 	log       *slog.Logger
 	server    *http.Server
@@ -147,15 +150,12 @@ type claims struct {
 
 // Start listens.
 func (c *claims) Start(ctx context.Context) error {
-	if err := os.Remove(c.socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("clearing the socket of functions: %w", err)
+	listener, inherited, err := c.sockets.Listener("unix", c.socket)
+	if !inherited && err == nil {
+		listener, err = c.listen(ctx)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", c.socket)
 	if err != nil {
-		return fmt.Errorf("opening the socket of functions: %w", err)
-	}
-	if err := os.Chmod(c.socket, 0o600); err != nil {
-		return errors.Join(fmt.Errorf("protecting the socket of functions: %w", err), listener.Close())
+		return err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /claim", c.claim)
@@ -168,6 +168,24 @@ func (c *claims) Start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// listen opens the socket where nobody holds it for the agent.
+func (c *claims) listen(ctx context.Context) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(c.socket), 0o755); err != nil { // after a boot nobody else may have made it yet
+		return nil, fmt.Errorf("making the folder of the functions' socket: %w", err)
+	}
+	if err := os.Remove(c.socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("clearing the socket of functions: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", c.socket)
+	if err != nil {
+		return nil, fmt.Errorf("opening the socket of functions: %w", err)
+	}
+	if err := os.Chmod(c.socket, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("protecting the socket of functions: %w", err), listener.Close())
+	}
+	return listener, nil
 }
 
 // Stop closes the socket.

@@ -86,7 +86,8 @@ func assemble(cfg Config) (*parts, error) {
 	journal := api.NewJournal(p.store, hub, cfg.Log)
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
-		Uses: p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
+		Sockets: cfg.Sockets,
+		Uses:    p.imageUses, Building: func() bool { return p.builds.Building() }, Record: journal.Record, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func assemble(cfg Config) (*parts, error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
-		Settings: settings, Version: cfg.Version,
+		Settings: settings, Version: cfg.Version, Sockets: cfg.Sockets,
 		Identities: p.store, Journal: journal, Hub: hub,
 		Workspaces: p.workspace, Apps: p.apps, Shells: p.shell, Series: p.sampler, Images: p.registry, Builds: p.builds, Pipelines: p.pipelines,
 		Plans: p.plan, Nodes: p.nodes, Joins: p.nodes, JoinFiles: p.joinFiles,

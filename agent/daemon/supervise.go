@@ -52,20 +52,32 @@ func newSupervisor(cfg Config) (*supervisor, error) {
 func (s *supervisor) gateway() (supervised, error) {
 	binary := s.paths.Bin("hks-gateway")
 	command := []string{binary, "--root", s.cfg.Settings.Root}
-	if s.systemd {
-		return systemd.New(systemd.Config{
-			Unit:   systemd.Unit{Name: "hks-gateway.service", Description: "hks: gateway", After: []string{"network-online.target"}, Command: command, Notify: true, NoFile: 1048576},
-			Logger: s.cfg.Log,
-		})
-	}
 	revision, err := fingerprint(binary)
 	if err != nil {
 		return nil, err
+	}
+	if s.systemd {
+		return s.gatewayUnit(command, revision)
 	}
 	return process.New(process.Config{
 		Name: "hks-gateway", Command: command, Env: s.cfg.Environ, Revision: revision + gatewayRevision(s.cfg.Settings.Gateway),
 		PIDFile: s.paths.Run("gateway.pid"), Log: process.Log{Path: s.paths.Logs("gateway.log")}, Logger: s.cfg.Log,
 	})
+}
+
+// gatewayUnit is the gateway under systemd, which opens its ports.
+func (s *supervisor) gatewayUnit(command []string, revision string) (supervised, error) {
+	sum := sha256.Sum256([]byte(revision + gatewayRevision(s.cfg.Settings.Gateway)))
+	u := systemd.Gateway(command, map[string]string{
+		"HKS_REVISION": hex.EncodeToString(sum[:8]), // another revision is another unit, so it restarts
+		"HOME":         s.paths.GatewayState(),
+	}, s.cfg.Settings.Root == "/")
+	for _, address := range []string{s.cfg.Settings.Gateway.HTTP, s.cfg.Settings.Gateway.HTTPS, s.paths.GatewaySocket()} {
+		if _, ok := systemd.ListenStream(address); ok {
+			u.Listen = append(u.Listen, address)
+		}
+	}
+	return systemd.New(systemd.Config{Unit: u, Logger: s.cfg.Log})
 }
 
 // engine makes k3s's runner and the engine over it; with join it is a node of a

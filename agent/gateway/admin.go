@@ -43,12 +43,9 @@ func (a *admin) start(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		return fmt.Errorf("making the socket's folder: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
+	listener, err := a.listen(ctx, socket)
 	if err != nil {
-		return fmt.Errorf("opening the socket: %w", err)
-	}
-	if err := os.Chmod(socket, 0o660); err != nil {
-		return errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close())
+		return err
 	}
 	a.done = make(chan struct{})
 	go func() {
@@ -58,6 +55,25 @@ func (a *admin) start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// listen takes the socket that is held for the gateway, or opens one.
+func (a *admin) listen(ctx context.Context, path string) (net.Listener, error) {
+	if file, held := a.gateway.inherited("unix", path); held {
+		listener, err := net.FileListener(file)
+		if err != nil {
+			return nil, fmt.Errorf("taking over the socket: %w", err)
+		}
+		return listener, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close())
+	}
+	return listener, nil
 }
 
 // stop closes the socket, which also removes it.

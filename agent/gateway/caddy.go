@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"time"
@@ -55,6 +56,9 @@ func (g *Gateway) caddyConfig() ([]byte, error) {
 		},
 	}
 	server := func(listen string, more object) object {
+		if file, held := g.inherited("tcp", listen); held {
+			listen = fmt.Sprintf("fd/%d", file.Fd())
+		}
 		s := object{
 			"listen":              []string{listen},
 			"routes":              []any{object{"handle": proxy}},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -25,14 +26,15 @@ import (
 
 // Config is what a Gateway needs.
 type Config struct {
-	HTTP       string // address:port for plain HTTP
-	HTTPS      string // address:port for TLS
-	State      string // folder of its own: certificates, last routes
-	Socket     string // unix socket of status and metrics
-	Claims     string // unix socket on which the agent gives functions an instance; "" for none
-	Kubeconfig string // its read-only credential; waited for while absent
-	AccessLog  string // file, rotated by size; "" for none
-	Settings   string // path of the settings file, for messages
+	HTTP       string  // address:port for plain HTTP
+	HTTPS      string  // address:port for TLS
+	State      string  // folder of its own: certificates, last routes
+	Socket     string  // unix socket of status and metrics
+	Claims     string  // unix socket on which the agent gives functions an instance; "" for none
+	Kubeconfig string  // its read-only credential; waited for while absent
+	AccessLog  string  // file, rotated by size; "" for none
+	Settings   string  // path of the settings file, for messages
+	Sockets    Sockets // that are held for it; nil for none
 
 	ACME ACME // how certificates of custom domains are asked for
 
@@ -43,6 +45,12 @@ type Config struct {
 	LogLevel  string // of Caddy: debug, info, warn, error; default info
 	LogFormat string // of Caddy: text or json; default text
 	Logger    *slog.Logger
+}
+
+// Sockets are listening sockets that someone else holds for the gateway, so
+// that they stay open while it is restarted.
+type Sockets interface {
+	File(network, address string) (*os.File, bool)
 }
 
 // ACME says which certificate authority is asked (RFC 8555). Asking means to

@@ -27,13 +27,27 @@ func (g *Gateway) preflight(ctx context.Context) error {
 	for _, port := range []struct{ setting, address string }{
 		{"gateway.http", g.cfg.HTTP}, {"gateway.https", g.cfg.HTTPS},
 	} {
+		if _, held := g.inherited("tcp", port.address); held {
+			continue
+		}
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", port.address)
 		if err != nil {
 			return g.portError(port.setting, port.address, err)
 		}
 		_ = listener.Close() // it only showed that the port is free
 	}
+	if _, held := g.inherited("unix", g.cfg.Socket); held {
+		return nil
+	}
 	return g.claimSocket(ctx)
+}
+
+// inherited is the socket of an address that is held for the gateway.
+func (g *Gateway) inherited(network, address string) (*os.File, bool) {
+	if g.cfg.Sockets == nil {
+		return nil, false
+	}
+	return g.cfg.Sockets.File(network, address)
 }
 
 // claimSocket removes the socket of a gateway that is no more.

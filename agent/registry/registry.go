@@ -47,8 +47,15 @@ type Config struct {
 	RemoteTimeout time.Duration     // for asking other registries; default 8 s
 	Remote        http.RoundTripper // to other registries; default that of go-containerregistry
 
-	Log *slog.Logger
-	Now func() time.Time
+	Sockets Sockets // that are held for it; nil for none
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Sockets are listening sockets that someone else holds for the registry, so
+// that they stay open while it is restarted.
+type Sockets interface {
+	Listener(network, address string) (net.Listener, bool, error)
 }
 
 // Registry is the running registry. It is safe for concurrent use.
@@ -128,9 +135,9 @@ func (r *Registry) Start(ctx context.Context) error {
 	if err := r.openStorage(); err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.cfg.Listen)
+	listener, err := r.listen(ctx)
 	if err != nil {
-		return listenError(r.cfg.Listen, err)
+		return err
 	}
 	r.secrets, r.address = secrets, listener.Addr().String()
 	r.server = &http.Server{
@@ -149,6 +156,20 @@ func (r *Registry) Start(ctx context.Context) error {
 	}(r.server, r.served)
 	r.keeper = r.startKeeper()
 	return nil
+}
+
+// listen takes the socket that is held for the registry, or opens one.
+func (r *Registry) listen(ctx context.Context) (net.Listener, error) {
+	if r.cfg.Sockets != nil {
+		if listener, ok, err := r.cfg.Sockets.Listener("tcp", r.cfg.Listen); ok || err != nil {
+			return listener, err
+		}
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.cfg.Listen)
+	if err != nil {
+		return nil, listenError(r.cfg.Listen, err)
+	}
+	return listener, nil
 }
 
 // openStorage opens the images' folder, for the network and for ourselves.

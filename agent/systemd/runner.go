@@ -18,8 +18,8 @@ import (
 	"hks.dev/hks/agent"
 )
 
-// unitFolder is where an administrator's units live, systemd.unit(5).
-const unitFolder = "/etc/systemd/system"
+// Folder is where an administrator's units live, systemd.unit(5).
+const Folder = "/etc/systemd/system"
 
 // manager is the part of systemd's D-Bus interface that a runner uses,
 // org.freedesktop.systemd1(5).
@@ -46,9 +46,10 @@ type Config struct {
 // Runner runs one service. systemd itself starts it again when it ends, so
 // the service outlives this process.
 type Runner struct {
-	cfg  Config
-	text string
-	dial func(context.Context) (manager, error)
+	cfg    Config
+	text   string // of the unit
+	socket string // text of the unit of its sockets; empty for none
+	dial   func(context.Context) (manager, error)
 }
 
 // The time that one exchange with systemd, and a stop, may take.
@@ -63,13 +64,17 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	socket, err := cfg.Unit.SocketText()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Folder == "" {
-		cfg.Folder = unitFolder
+		cfg.Folder = Folder
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{cfg: cfg, text: text, dial: func(ctx context.Context) (manager, error) {
+	return &Runner{cfg: cfg, text: text, socket: socket, dial: func(ctx context.Context) (manager, error) {
 		conn, err := dbus.NewSystemdConnectionContext(ctx) // systemd's own socket: works before the bus is up
 		if err == nil {
 			return conn, nil
@@ -89,22 +94,22 @@ func (r *Runner) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	return r.with(ctx, "starting", func(m manager) error {
-		changed, err := r.place()
+		changed, err := r.place(ctx, m)
 		if err != nil {
 			return err
 		}
 		if changed {
-			if err := m.ReloadContext(ctx); err != nil {
-				return fmt.Errorf("reloading units: %w", err)
-			}
-			if err := r.stop(ctx, m); err != nil {
+			if err := r.stop(ctx, m, r.cfg.Unit.Name); err != nil {
 				return err
 			}
 		}
 		if !r.cfg.Unit.OnDemand {
-			if _, _, err := m.EnableUnitFilesContext(ctx, []string{r.file()}, false, true); err != nil {
+			if _, _, err := m.EnableUnitFilesContext(ctx, r.files(), false, true); err != nil {
 				return fmt.Errorf("enabling: %w", err)
 			}
+		}
+		if err := r.openSockets(ctx, m); err != nil {
+			return err
 		}
 		state, active, err := r.state(ctx, m)
 		if err != nil {
@@ -124,11 +129,54 @@ func (r *Runner) Start(ctx context.Context) error {
 	})
 }
 
+// openSockets has systemd listen. It does not begin to while the service runs,
+// which may hold the ports itself.
+func (r *Runner) openSockets(ctx context.Context, m manager) error {
+	if r.socket == "" {
+		return nil
+	}
+	name := SocketOf(r.cfg.Unit.Name)
+	properties, err := m.GetAllPropertiesContext(ctx, name)
+	if err != nil {
+		return err
+	}
+	if active, _ := properties["ActiveState"].(string); active == "active" {
+		return nil
+	}
+	if err := r.stop(ctx, m, r.cfg.Unit.Name); err != nil {
+		return err
+	}
+	_ = m.ResetFailedUnitContext(ctx, name)
+	done := make(chan string, 1)
+	if _, err := m.StartUnitContext(ctx, name, "replace", done); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not open in time: %w", name, ctx.Err())
+	case result := <-done:
+		if result != "done" {
+			return fmt.Errorf("systemd can't listen on %s (%s); journalctl -u %s says why", strings.Join(r.cfg.Unit.Listen, ", "), result, name)
+		}
+		return nil
+	}
+}
+
 // Stop ends the service and waits for it. Stopping twice is fine.
 func (r *Runner) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
-	return r.with(ctx, "stopping", func(m manager) error { return r.stop(ctx, m) })
+	return r.with(ctx, "stopping", func(m manager) error { return r.stopAll(ctx, m) })
+}
+
+// stopAll ends the sockets first: a connection would start the service again.
+func (r *Runner) stopAll(ctx context.Context, m manager) error {
+	if _, err := os.Stat(filepath.Join(r.cfg.Folder, SocketOf(r.cfg.Unit.Name))); err == nil {
+		if err := r.stop(ctx, m, SocketOf(r.cfg.Unit.Name)); err != nil {
+			return err
+		}
+	}
+	return r.stop(ctx, m, r.cfg.Unit.Name)
 }
 
 // Detach does nothing: the service is systemd's child, not ours.
@@ -139,17 +187,25 @@ func (r *Runner) Remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	return r.with(ctx, "removing", func(m manager) error {
-		if _, err := os.Stat(r.file()); errors.Is(err, fs.ErrNotExist) {
+		var names []string // also of sockets that an earlier version had
+		for _, name := range []string{r.cfg.Unit.Name, SocketOf(r.cfg.Unit.Name)} {
+			if _, err := os.Stat(filepath.Join(r.cfg.Folder, name)); err == nil {
+				names = append(names, name)
+			}
+		}
+		if len(names) == 0 {
 			return nil
 		}
-		if err := r.stop(ctx, m); err != nil {
+		if err := r.stopAll(ctx, m); err != nil {
 			return err
 		}
-		if _, err := m.DisableUnitFilesContext(ctx, []string{r.cfg.Unit.Name}, false); err != nil {
+		if _, err := m.DisableUnitFilesContext(ctx, names, false); err != nil {
 			return fmt.Errorf("disabling: %w", err)
 		}
-		if err := os.Remove(r.file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		for _, name := range names {
+			if err := os.Remove(filepath.Join(r.cfg.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 		_ = m.ResetFailedUnitContext(ctx, r.cfg.Unit.Name) // forgets the unit; there may be nothing to forget
 		return m.ReloadContext(ctx)
@@ -243,37 +299,83 @@ func (r *Runner) with(ctx context.Context, doing string, fn func(manager) error)
 	return nil
 }
 
-// place writes the unit file, and tells whether it changed.
-func (r *Runner) place() (bool, error) {
-	old, err := os.ReadFile(r.file())
-	if err == nil && string(old) == r.text {
+// place writes the unit files, and tells whether any changed. Sockets that
+// changed are closed, or what they were would stay open.
+func (r *Runner) place(ctx context.Context, m manager) (bool, error) {
+	changed, err := placeFile(r.file(), r.text)
+	if err != nil {
+		return false, err
+	}
+	socket := filepath.Join(r.cfg.Folder, SocketOf(r.cfg.Unit.Name))
+	socketChanged := false
+	if r.socket != "" {
+		socketChanged, err = placeFile(socket, r.socket)
+	} else if _, there := os.Stat(socket); there == nil {
+		err = r.stop(ctx, m, SocketOf(r.cfg.Unit.Name))
+		if err == nil {
+			_, err = m.DisableUnitFilesContext(ctx, []string{SocketOf(r.cfg.Unit.Name)}, false)
+		}
+		if err == nil {
+			changed, err = true, os.Remove(socket)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	if changed || socketChanged {
+		if err := m.ReloadContext(ctx); err != nil {
+			return false, fmt.Errorf("reloading units: %w", err)
+		}
+	}
+	if socketChanged {
+		if err := r.stopAll(ctx, m); err != nil {
+			return false, err
+		}
+	}
+	return changed || socketChanged, nil
+}
+
+// placeFile writes one unit file, and tells whether it changed.
+func placeFile(file, text string) (bool, error) {
+	old, err := os.ReadFile(file)
+	if err == nil && string(old) == text {
 		return false, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	temp := r.file() + ".tmp" // systemd reads only names it knows
+	temp := file + ".tmp" // systemd reads only names it knows
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return false, err
 	}
-	_, err = f.WriteString(r.text)
+	_, err = f.WriteString(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return false, err
 	}
-	return true, os.Rename(temp, r.file())
+	return true, os.Rename(temp, file)
 }
 
-func (r *Runner) stop(ctx context.Context, m manager) error {
-	state, active, err := r.state(ctx, m)
+// files are the unit files, for enabling.
+func (r *Runner) files() []string {
+	files := []string{r.file()}
+	if r.socket != "" {
+		files = append(files, filepath.Join(r.cfg.Folder, SocketOf(r.cfg.Unit.Name)))
+	}
+	return files
+}
+
+// stop ends a unit, a service or its sockets, and waits for it.
+func (r *Runner) stop(ctx context.Context, m manager, name string) error {
+	properties, err := m.GetAllPropertiesContext(ctx, name)
 	if err != nil {
 		return err
 	}
-	if !state.Running && active != "activating" && active != "deactivating" {
+	if active, _ := properties["ActiveState"].(string); active == "inactive" || active == "failed" || active == "" {
 		return nil
 	}
 	done := make(chan string, 1)
-	if _, err := m.StopUnitContext(ctx, r.cfg.Unit.Name, "replace", done); err != nil {
+	if _, err := m.StopUnitContext(ctx, name, "replace", done); err != nil {
 		return err
 	}
 	select {

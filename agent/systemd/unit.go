@@ -36,6 +36,9 @@ type Unit struct {
 	Watchdog    time.Duration
 	NoFile      int               // descriptor limit
 	Options     map[string]string // further lines of [Service]
+	// Listen are addresses, as of net.Listen, whose sockets systemd opens and
+	// holds for it: ADDRESS:PORT and paths. A restart refuses no connection.
+	Listen []string
 }
 
 // K3s returns the engine's unit: as upstream's, but with a finite time to start.
@@ -60,6 +63,62 @@ func K3s(name string, command []string, environment map[string]string) Unit {
 	}
 }
 
+// refusedCalls are groups of system calls that neither agent nor gateway has a
+// use for, systemd.exec(5).
+const refusedCalls = "~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap"
+
+// Agent returns the agent's unit. It has no mount namespace of its own, and so
+// no read-only system: volumes that it mounts must be seen by the kubelet.
+func Agent(command []string, environment map[string]string) Unit {
+	return Unit{
+		Name: AgentUnit, Description: "hks: agent", After: []string{"network-online.target"},
+		Command: command, Environment: environment, Notify: true, Watchdog: 30 * time.Second,
+		Options: map[string]string{
+			"LockPersonality":         "yes",
+			"NoNewPrivileges":         "yes",
+			"RestrictRealtime":        "yes",
+			"RestrictSUIDSGID":        "yes",
+			"SystemCallArchitectures": "native",
+			"SystemCallErrorNumber":   "EPERM",
+			"SystemCallFilter":        refusedCalls,
+			"UMask":                   "0022",
+		},
+	}
+}
+
+// Gateway returns the gateway's unit, which sees the system read-only and has
+// no right of root's but to open low ports. Where its files are not in their
+// usual places it may write elsewhere too.
+func Gateway(command []string, environment map[string]string, usual bool) Unit {
+	u := Unit{
+		Name: GatewayUnit, Description: "hks: gateway", After: []string{"network-online.target"},
+		Command: command, Environment: environment, Notify: true, NoFile: 1048576,
+		Options: map[string]string{
+			"AmbientCapabilities":     "CAP_NET_BIND_SERVICE",
+			"CapabilityBoundingSet":   "CAP_NET_BIND_SERVICE",
+			"LockPersonality":         "yes",
+			"NoNewPrivileges":         "yes",
+			"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
+			"RestrictNamespaces":      "yes",
+			"RestrictRealtime":        "yes",
+			"RestrictSUIDSGID":        "yes",
+			"SystemCallArchitectures": "native",
+			"SystemCallErrorNumber":   "EPERM",
+			"SystemCallFilter":        refusedCalls + " @mount @privileged @resources",
+		},
+	}
+	if usual {
+		for key, value := range map[string]string{
+			"LogsDirectory": "hks", "RuntimeDirectory": "hks", "RuntimeDirectoryPreserve": "yes", "StateDirectory": "hks/gateway", "StateDirectoryMode": "0700",
+			"PrivateDevices": "yes", "PrivateTmp": "yes", "ProtectControlGroups": "yes", "ProtectHome": "yes",
+			"ProtectKernelModules": "yes", "ProtectKernelTunables": "yes", "ProtectSystem": "strict",
+		} {
+			u.Options[key] = value
+		}
+	}
+	return u
+}
+
 // Text is the unit file's content. The same unit always has the same text.
 func (u Unit) Text() (string, error) {
 	if !strings.HasSuffix(u.Name, ".service") || strings.ContainsAny(u.Name, "/ \n") {
@@ -71,6 +130,9 @@ func (u Unit) Text() (string, error) {
 	options := []*unit.UnitOption{unit.NewUnitOption("Unit", "Description", u.Description)}
 	for _, after := range u.After {
 		options = append(options, unit.NewUnitOption("Unit", "After", after), unit.NewUnitOption("Unit", "Wants", after))
+	}
+	if len(u.Listen) > 0 {
+		options = append(options, unit.NewUnitOption("Unit", "After", SocketOf(u.Name)), unit.NewUnitOption("Unit", "Requires", SocketOf(u.Name)))
 	}
 	service := func(key, value string) { options = append(options, unit.NewUnitOption("Service", key, value)) }
 	service("Type", map[bool]string{true: "notify", false: "exec"}[u.Notify])

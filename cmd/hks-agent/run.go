@@ -19,6 +19,7 @@ const gcPercent = 50
 // run reads the settings and runs the agent, or the agent of a node, until ctx
 // ends.
 func run(ctx context.Context, root string, node bool) error {
+	sockets := systemd.InheritedSockets()
 	settings, err := config.Load(root, os.Getenv)
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func run(ctx context.Context, root string, node bool) error {
 	if err != nil {
 		return err
 	}
-	cfg := daemon.Config{Settings: settings, Version: version, Log: log, Environ: os.Environ(), Notifier: notifier}
+	cfg := daemon.Config{Settings: settings, Version: version, Log: log, Environ: os.Environ(), Notifier: notifier, Sockets: sockets}
 	if node {
 		n, err := daemon.NewNode(cfg)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/gateway"
+	"hks.dev/hks/agent/systemd"
 )
 
 // stopWithin bounds a stop; a little more than the gateway's own time to drain.
@@ -24,6 +25,7 @@ const (
 
 // run serves until ctx ends, then stops gracefully.
 func run(ctx context.Context, root string) error {
+	sockets := systemd.InheritedSockets()
 	cfg, err := config.Load(root, os.Getenv)
 	if err != nil {
 		return err
@@ -38,8 +40,9 @@ func run(ctx context.Context, root string) error {
 		acme.Directory = ""
 	}
 	g, err := gateway.New(gateway.Config{
-		ACME: gateway.ACME{Directory: acme.Directory, Email: acme.Email, CA: acme.CA, Resolver: acme.Resolver},
-		HTTP: cfg.Gateway.HTTP, HTTPS: cfg.Gateway.HTTPS,
+		ACME:    gateway.ACME{Directory: acme.Directory, Email: acme.Email, CA: acme.CA, Resolver: acme.Resolver},
+		Sockets: sockets,
+		HTTP:    cfg.Gateway.HTTP, HTTPS: cfg.Gateway.HTTPS,
 		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Claims: paths.FunctionSocket(), Kubeconfig: paths.GatewayKubeconfig(),
 		AccessLog: paths.Logs("access.log"), Settings: paths.ConfigFile(),
 		LogLevel: cfg.Log.Level, LogFormat: cfg.Log.Format, Logger: log,

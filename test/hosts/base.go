@@ -1,0 +1,84 @@
+package hosts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// makeLimit bounds the making of a base.
+const makeLimit = 10 * time.Minute
+
+// included are the packages of a base: what a small server has.
+var included = []string{
+	"ca-certificates", "curl", "dbus", "e2fsprogs", "iproute2", "iptables", "kmod", "libpam-systemd", "mount",
+	"nftables", "procps", "systemd", "systemd-sysv",
+}
+
+// Base returns the folder of a Debian release ("bookworm", "trixie"), made
+// once for a recipe and kept below cache.
+func Base(ctx context.Context, cache, release string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, makeLimit)
+	defer cancel()
+	recipe := strings.Join(append([]string{"2", release}, included...), " ")
+	sum := sha256.Sum256([]byte(recipe))
+	dir := filepath.Join(cache, "hosts", release+"-"+hex.EncodeToString(sum[:6]))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", fmt.Errorf("making a base: %w", err)
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "making-")
+	if err != nil {
+		return "", fmt.Errorf("making a base: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(temp) }() // it was renamed, or is of no use
+	root := filepath.Join(temp, "root")
+	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--variant=minbase", "--include="+strings.Join(included, ","), release, root, "http://deb.debian.org/debian")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("making a base: %w: %s", err, out)
+	}
+	for name, text := range map[string]string{
+		"etc/machine-id": "", "etc/hostname": "host\n",
+		"hks-init": initScript,
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755), os.WriteFile(filepath.Join(root, name), []byte(text), 0o755)); err != nil {
+			return "", fmt.Errorf("making a base: %w", err)
+		}
+	}
+	wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
+	if err := os.MkdirAll(wants, 0o755); err != nil {
+		return "", fmt.Errorf("making a base: %w", err)
+	}
+	if err := os.Symlink("/lib/systemd/system/systemd-networkd.service", filepath.Join(wants, "systemd-networkd.service")); err != nil {
+		return "", fmt.Errorf("making a base: %w", err)
+	}
+	if err := os.Rename(root, dir); err != nil {
+		if _, there := os.Stat(dir); there == nil {
+			return dir, nil // made by another test meanwhile
+		}
+		return "", fmt.Errorf("making a base: %w", err)
+	}
+	return dir, nil
+}
+
+// initScript is a host's first process, before it becomes systemd: the
+// control groups must be writable, or limits are ignored in silence, and
+// mounts must spread among the host's own containers.
+const initScript = `#!/bin/sh
+for group in /sys/fs/cgroup/*; do
+	[ -L "$group" ] || mount -o remount,rw,bind "$group" || true
+done
+mount -o remount,rw,bind /sys/fs/cgroup || true
+mount --make-rshared /
+[ -e /dev/kmsg ] || ln -s null /dev/kmsg
+exec /lib/systemd/systemd
+`
