@@ -243,7 +243,7 @@ func (m *machine) stage(ctx context.Context, o upgradeOptions, c *change) (err e
 	if err != nil {
 		return err
 	}
-	_, err = m.applySteps(ctx, j, []step{files})
+	_, err = m.applySteps(ctx, j, []step{&settingsStep{folder: "/proc/sys", journal: j}, files})
 	if err := errors.Join(err, j.Close()); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 type admin struct {
 	gateway *Gateway
 	server  *http.Server
+	file    os.FileInfo   // the socket
 	done    chan struct{} // closed when the server ended; nil before start
 }
 
@@ -43,12 +44,22 @@ func (a *admin) start(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		return fmt.Errorf("making the socket's folder: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", socket)
+	// It gets its name by a rename: a successor takes the place of the one before
+	// in a single moment.
+	temp := socket + ".new"
+	if err := os.RemoveAll(temp); err != nil {
+		return fmt.Errorf("clearing the socket: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", temp)
 	if err != nil {
 		return fmt.Errorf("opening the socket: %w", err)
 	}
-	if err := os.Chmod(socket, 0o660); err != nil {
-		return errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close())
+	listener.(*net.UnixListener).SetUnlinkOnClose(false) // the name may be a successor's by then
+	if err := errors.Join(os.Chmod(temp, 0o660), os.Rename(temp, socket)); err != nil {
+		return errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close(), os.RemoveAll(temp))
+	}
+	if a.file, err = os.Stat(socket); err != nil {
+		return errors.Join(fmt.Errorf("looking at the socket: %w", err), listener.Close())
 	}
 	a.done = make(chan struct{})
 	go func() {
@@ -60,12 +71,15 @@ func (a *admin) start(ctx context.Context) error {
 	return nil
 }
 
-// stop closes the socket, which also removes it.
+// stop closes the socket, and removes it unless it is a successor's.
 func (a *admin) stop(ctx context.Context) error {
 	if a.done == nil {
 		return nil
 	}
 	err := a.server.Close()
+	if now, failed := os.Stat(a.gateway.cfg.Socket); failed == nil && os.SameFile(a.file, now) {
+		err = errors.Join(err, os.Remove(a.gateway.cfg.Socket))
+	}
 	select {
 	case <-a.done:
 	case <-ctx.Done():
@@ -77,6 +91,7 @@ func (a *admin) stop(ctx context.Context) error {
 type Health struct {
 	OK        bool      `json:"ok"` // it listens and has a table
 	ID        string    `json:"id"` // of this process, which it also answers at agent.GatewayProbe
+	PID       int       `json:"pid"`
 	Listening bool      `json:"listening"`
 	Source    Source    `json:"source"` // where the table in use came from
 	Routes    int       `json:"routes"`
@@ -87,7 +102,7 @@ type Health struct {
 func (a *admin) health(w http.ResponseWriter, _ *http.Request) {
 	now := a.gateway.routes.load()
 	h := Health{
-		ID: a.gateway.id, Listening: a.gateway.listening.Load(), Source: now.source, Routes: len(now.table.Routes),
+		ID: a.gateway.id, PID: os.Getpid(), Listening: a.gateway.listening.Load(), Source: now.source, Routes: len(now.table.Routes),
 		BuiltAt: now.builtAt, API: a.gateway.api.status(),
 	}
 	h.OK = h.Listening && h.Source != SourceNone
