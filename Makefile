@@ -111,6 +111,7 @@ screens: browser bin/sandbox
 cluster: build k3s images bin/sandbox bin/pebble browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"
 	@go test -c -o bin/cluster.test ./test/cluster
+	@mkdir -p bin/next && go build -ldflags "-s -w -X main.version=v999.0.0" -o bin/next/ ./cmd/hks-agent ./cmd/hks-gateway
 	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
 		../../bin/sandbox --nat -- ../../bin/cluster.test -test.v -test.timeout 55m
 

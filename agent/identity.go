@@ -19,6 +19,11 @@ type Token struct {
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 }
 
+// PasswordReset asks for a link with which the owner sets another password.
+type PasswordReset struct {
+	RevokeTokens bool `json:"revokeTokens,omitempty"` // all API tokens, at once
+}
+
 // Info is what the appliance tells of itself to anyone who asks.
 type Info struct {
 	Product     string `json:"product"` // hks
@@ -30,7 +35,9 @@ type Info struct {
 
 // System is the state of the appliance's own parts.
 type System struct {
-	Parts []Part `json:"parts"`
+	Version string   `json:"version,omitempty"` // of hks itself
+	Upgrade *Upgrade `json:"upgrade,omitempty"` // the last change of that version; nil: there was none
+	Parts   []Part   `json:"parts"`
 }
 
 // Part is one supervised part: engine, api-server, gateway, registry, node.

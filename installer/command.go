@@ -82,6 +82,9 @@ type machine struct {
 	paths    config.Paths
 	out, err io.Writer
 	joins    bool // it becomes a node of another appliance
+
+	log     *stamped          // the log file; nil while none is kept
+	reached func(step string) // told each step of a change of version; nil but in tests
 }
 
 func newMachine(cfg Config, root string) (*machine, error) {
@@ -126,6 +129,8 @@ func newCommand(cfg Config) *cobra.Command {
 	cmd.AddCommand(
 		upCommand(cfg, root), downCommand(cfg, root), purgeCommand(cfg, root),
 		preflightCommand(cfg, root), fetchCommand(cfg), verifyCommand(cfg), joinCommand(cfg, root),
+		upgradeCommand(cfg, root), rollbackCommand(cfg, root), uninstallCommand(cfg, root),
+		doctorCommand(cfg, root), supportBundleCommand(cfg, root), resetPasswordCommand(cfg, root),
 	)
 	return cmd
 }

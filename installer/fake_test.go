@@ -1,14 +1,17 @@
 package installer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"hks.dev/hks/agent/client"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/process"
+	"hks.dev/hks/agent/store"
 )
 
 // The test binary is also the programs that are installed: it is one when it
@@ -39,9 +43,53 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// fakeMark stands at the end of the file of a fake agent that is of another
+// version, with the version and how it behaves.
+const fakeMark = "\nA FAKE OF HKS "
+
+func fakeVersion() (version, mode string) {
+	version = "v0.0.0-test"
+	data, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return version, ""
+	}
+	end := data[max(0, len(data)-100):]
+	if at := bytes.LastIndex(end, []byte(fakeMark)); at >= 0 {
+		version, mode, _ = strings.Cut(strings.TrimSpace(string(end[at+len(fakeMark):])), " ")
+	}
+	return version, mode
+}
+
+// fakeWork writes a line of what happened into the agent's database.
+func fakeWork(root, message string) error {
+	settings := config.Default(root)
+	s, err := store.New(store.Config{Path: settings.Paths().State("hks.db"), Key: make([]byte, 32)})
+	if err != nil {
+		return err
+	}
+	if err := s.Open(context.Background()); err != nil {
+		return err
+	}
+	_, err = s.AddActivity(context.Background(), agent.Activity{Level: "info", Subject: "test", Message: message})
+	return errors.Join(err, s.Close())
+}
+
 // fakeAgent starts a k3s and a gateway that outlive it, and answers the four
 // questions of an installer. The domain says how it behaves.
 func fakeAgent() error {
+	version, mode := fakeVersion()
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Println(version)
+		return nil
+	}
+	if mode == "writes" { // and is no good
+		if err := fakeWork(os.Args[2], "the new version was here"); err != nil {
+			return err
+		}
+	}
+	if mode != "" {
+		return fmt.Errorf("the new valve is stuck")
+	}
 	if len(os.Args) != 3 || os.Args[1] != "--root" {
 		return fmt.Errorf("unexpected arguments %q", os.Args[1:])
 	}
@@ -90,8 +138,9 @@ func fakeAgent() error {
 		return agent.System{Parts: []agent.Part{part}}
 	})
 	answer("GET /api/info", func() any {
-		return agent.Info{Fingerprint: "SHA256:ab12", SetUp: settings.Domain == "owned.example"}
+		return agent.Info{Version: version, Fingerprint: "SHA256:ab12", SetUp: settings.Domain == "owned.example"}
 	})
+	answer("GET /api/apps", func() any { return []agent.App{} })
 	answer("POST /api/setup-link", func() any {
 		return client.SetupLink{URL: "https://localhost:8443/setup?token=once", ExpiresAt: time.Now().Add(time.Hour)}
 	})

@@ -43,9 +43,31 @@ func OpenJournal(path string) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
+	j, whole, err := parseJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	if j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	_, err = j.file.Seek(whole, 0)
+	if err := errors.Join(j.file.Truncate(whole), err); err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", errors.Join(err, j.file.Close()))
+	}
+	return j, nil
+}
+
+// readJournal reads the journal at path for whoever only looks at it.
+func readJournal(path string) (*Journal, error) {
+	j, _, err := parseJournal(path)
+	return j, err
+}
+
+// parseJournal reads a journal, and how many bytes of its file are whole lines.
+func parseJournal(path string) (*Journal, int64, error) {
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+		return nil, 0, fmt.Errorf("opening the journal: %w", err)
 	}
 	j := &Journal{path: path, next: 1}
 	whole := data[:bytes.LastIndexByte(data, '\n')+1] // what follows was cut short by a crash: its change was not made
@@ -53,20 +75,13 @@ func OpenJournal(path string) (*Journal, error) {
 	lines.Buffer(nil, 1<<20)
 	for n := 1; lines.Scan(); n++ {
 		if err := j.replay(lines.Bytes()); err != nil {
-			return nil, fmt.Errorf("reading the journal %s, line %d: %w", path, n, err)
+			return nil, 0, fmt.Errorf("reading the journal %s, line %d: %w", path, n, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("reading the journal %s: %w", path, err)
+		return nil, 0, fmt.Errorf("reading the journal %s: %w", path, err)
 	}
-	if j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
-	}
-	_, err = j.file.Seek(int64(len(whole)), 0)
-	if err := errors.Join(j.file.Truncate(int64(len(whole))), err); err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", errors.Join(err, j.file.Close()))
-	}
-	return j, nil
+	return j, int64(len(whole)), nil
 }
 
 func (j *Journal) replay(line []byte) error {

@@ -124,6 +124,11 @@ func (m *machine) otherService(name, unit string, stop time.Duration) (service, 
 	})
 }
 
+// engineService is k3s, for stopping it without the agent.
+func (m *machine) engineService() (service, error) {
+	return m.otherService("k3s", systemd.K3sUnit, time.Minute)
+}
+
 // builds is where builds ran, for clearing up after them.
 func (m *machine) builds() (*cgroup.Place, error) {
 	cfg := cgroup.Config{Dir: m.paths.BuildState(), Record: m.paths.BuildGroups()}
@@ -149,7 +154,7 @@ func (m *machine) services() ([]named, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := m.otherService("k3s", systemd.K3sUnit, time.Minute)
+	engine, err := m.engineService()
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,9 @@ func (m *machine) up(ctx context.Context, o upOptions) error {
 		return err
 	}
 	defer unlock()
+	if half, err := m.unfinished(); err != nil || half != nil {
+		return errors.Join(err, m.halfChanged(half))
+	}
 	if err := m.writeSettings(extra); err != nil {
 		return err
 	}
@@ -201,14 +204,23 @@ func placeImage(archive, k3sData string) error {
 	return nil
 }
 
-// prune removes the programs of other versions, once this one runs.
+// prune removes the programs of other versions, once this one runs; that
+// which a rollback would go back to stays.
 func (m *machine) prune(version string) error {
+	last, err := m.readChange()
+	if err != nil {
+		return err
+	}
+	before := ""
+	if last != nil && last.State == agent.UpgradeDone && last.To == version {
+		before = last.From
+	}
 	entries, err := os.ReadDir(m.paths.Versions())
 	if err != nil {
 		return fmt.Errorf("looking for earlier versions: %w", err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != version {
+		if entry.Name() != version && entry.Name() != before {
 			if err := os.RemoveAll(filepath.Join(m.paths.Versions(), entry.Name())); err != nil {
 				return fmt.Errorf("removing an earlier version: %w", err)
 			}

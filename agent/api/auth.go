@@ -232,6 +232,15 @@ func (a *auth) newSetupLink(ctx context.Context) (string, time.Time, error) {
 	return token, expires, nil
 }
 
+// newResetLink makes a one-time token for another password.
+func (a *auth) newResetLink(ctx context.Context, revokeTokens bool) (string, time.Time, error) {
+	token, expires := newSecret(), a.now().Add(setupLinkLife).UTC()
+	if err := a.store.PutResetLink(ctx, hashSecret(token), expires, revokeTokens); err != nil {
+		return "", time.Time{}, err
+	}
+	return token, expires, nil
+}
+
 // setupLink tells whether the one-time token is in force and until when.
 func (a *auth) setupLink(ctx context.Context, address, token string) (time.Time, bool, error) {
 	if err := a.links.begin(address); err != nil {
@@ -244,7 +253,8 @@ func (a *auth) setupLink(ctx context.Context, address, token string) (time.Time,
 	return expires, ok, err
 }
 
-// setUp makes the owner. A password that is refused does not burn the link.
+// setUp makes the owner, or gives the owner another password by a link made
+// for that. A password that is refused does not burn the link.
 func (a *auth) setUp(ctx context.Context, address, token, password string) (string, error) {
 	_, ok, err := a.setupLink(ctx, address, token)
 	switch {

@@ -40,11 +40,19 @@ func (s *Server) postSetup(c *gin.Context) error {
 	if err := decode(c, &in); err != nil {
 		return err
 	}
+	before, err := s.cfg.Identities.PasswordHash(c.Request.Context())
+	if err != nil {
+		return err
+	}
 	secret, err := s.auth.setUp(c.Request.Context(), throttleKey(c.Request.RemoteAddr), in.Token, in.Password)
 	if err != nil {
 		return err
 	}
-	s.cfg.Journal.Record(c.Request.Context(), agent.Activity{Level: "info", Subject: ownerName, Message: "the appliance was set up", By: ownerName})
+	done := agent.Activity{Level: "info", Subject: ownerName, Message: "the appliance was set up", By: ownerName}
+	if before != "" {
+		done.Level, done.Message = "warning", "the owner's password was set anew by a link from the machine itself; all sessions were ended"
+	}
+	s.cfg.Journal.Record(c.Request.Context(), done)
 	s.begin(c, secret)
 	return nil
 }
@@ -54,6 +62,26 @@ func (s *Server) postSetupLink(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	link := s.URL() + "/setup?" + url.Values{"token": {token}}.Encode()
+	return answer(c, http.StatusOK, setupLink{URL: link, ExpiresAt: expires})
+}
+
+// postPasswordLink makes a link like that of the set-up, for an owner who has
+// lost the password.
+func (s *Server) postPasswordLink(c *gin.Context) error {
+	var in agent.PasswordReset
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	token, expires, err := s.auth.newResetLink(c.Request.Context(), in.RevokeTokens)
+	if err != nil {
+		return err
+	}
+	message := "a link to set the owner's password anew was made on the machine"
+	if in.RevokeTokens {
+		message += "; all API tokens were revoked"
+	}
+	s.cfg.Journal.Record(c.Request.Context(), agent.Activity{Level: "warning", Subject: ownerName, Message: message, By: identityOf(c).Name})
 	link := s.URL() + "/setup?" + url.Values{"token": {token}}.Encode()
 	return answer(c, http.StatusOK, setupLink{URL: link, ExpiresAt: expires})
 }

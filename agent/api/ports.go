@@ -15,6 +15,7 @@ type Owners interface {
 	PasswordHash(ctx context.Context) (string, error)
 	ReplacePasswordHash(ctx context.Context, before, after string) error
 	PutSetupLink(ctx context.Context, hash []byte, expires time.Time) error
+	PutResetLink(ctx context.Context, hash []byte, expires time.Time, revokeTokens bool) error
 	SetupLink(ctx context.Context, hash []byte) (expires time.Time, ok bool, err error)
 	SetUp(ctx context.Context, link []byte, passwordHash string, first store.Session, secret []byte) error
 }

@@ -60,6 +60,7 @@ func (s *Server) routes() []route {
 			{http.MethodPost, "/api/tokens/login", public, plain, s.postTokenLogin},
 
 			{http.MethodPost, "/api/setup-link", socketOnly, plain, s.postSetupLink},
+			{http.MethodPost, "/api/password-link", socketOnly, plain, s.postPasswordLink},
 
 			{http.MethodPost, "/api/logout", owner, plain, s.postLogout},
 			{http.MethodGet, "/api/whoami", owner, plain, s.getWhoami},

@@ -71,3 +71,11 @@ func (c *Client) SetupLink(ctx context.Context) (SetupLink, error) {
 	err := c.call(ctx, http.MethodPost, "/api/setup-link", nil, &link)
 	return link, err
 }
+
+// PasswordLink makes a link with which the owner sets another password; only
+// the unix socket may ask for one.
+func (c *Client) PasswordLink(ctx context.Context, reset agent.PasswordReset) (SetupLink, error) {
+	var link SetupLink
+	err := c.call(ctx, http.MethodPost, "/api/password-link", reset, &link)
+	return link, err
+}

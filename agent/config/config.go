@@ -265,6 +265,9 @@ func (p Paths) Volumes() string { return p.State("volumes") }
 // itself has none.
 func (p Paths) NodeFile() string { return p.State("node.json") }
 
+// UpgradeFile tells of the last change of the appliance's version.
+func (p Paths) UpgradeFile() string { return p.State("upgrade.json") }
+
 // Run holds sockets and pid files; it is gone after a reboot.
 func (p Paths) Run(elem ...string) string { return p.At(append([]string{"run/hks"}, elem...)...) }
 

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -33,6 +35,41 @@ const maxAnswer = 8 << 20
 func (g *gatewayClient) Healthy(ctx context.Context) error {
 	_, err := g.get(ctx, "/healthz")
 	return err
+}
+
+// served returns nil when it is the process pid that answers and routes.
+func (g *gatewayClient) served(ctx context.Context, pid int) error {
+	g.http.CloseIdleConnections() // they lead to the one before
+	text, err := g.get(ctx, "/healthz")
+	if err != nil {
+		return err
+	}
+	var health struct {
+		PID int `json:"pid"`
+	}
+	if err := json.Unmarshal(text, &health); err != nil {
+		return fmt.Errorf("reading the gateway's answer: %w", err)
+	}
+	if health.PID != pid {
+		return fmt.Errorf("the gateway that answers is process %d, not %d", health.PID, pid)
+	}
+	return nil
+}
+
+// migrateRequests lets connections that nobody has accepted yet pass from a
+// listener that closes to one of the same port (Linux 5.14); it is undone
+// with the other settings of the kernel when hks is removed.
+const migrateRequests = "/proc/sys/net/ipv4/tcp_migrate_req"
+
+// succeeded is served, and prepares the end of the gateway before.
+func (s *supervisor) succeeded(ctx context.Context, pid int) error {
+	if err := newGatewayClient(s.paths.GatewaySocket()).served(ctx, pid); err != nil {
+		return err
+	}
+	if err := os.WriteFile(migrateRequests, []byte("1"), 0o644); err != nil {
+		s.cfg.Log.WarnContext(ctx, "a connection that comes in this very moment may be refused", "error", err)
+	}
+	return nil
 }
 
 // RootCA returns the root of the local certificate authority, PEM.

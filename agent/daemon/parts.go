@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -104,7 +107,7 @@ func assemble(cfg Config) (*parts, error) {
 		return nil, err
 	}
 	gateway := newGatewayClient(paths.GatewaySocket())
-	system := &system{registry: p.registry, gateway: gateway, builder: p.builder.daemon}
+	system := &system{version: cfg.Version, upgrade: paths.UpgradeFile(), log: cfg.Log, registry: p.registry, gateway: gateway, builder: p.builder.daemon}
 	if p.engine, p.k3s, err = s.engine(func(k3s.Health) { hub.Publish("system", "engine", nil) }, nil); err != nil {
 		return nil, err
 	}
@@ -289,6 +292,9 @@ func (p *parts) components() []component {
 
 // system tells the state of the appliance's own parts.
 type system struct {
+	version  string
+	upgrade  string // file of the last change of version
+	log      *slog.Logger
 	engine   *k3s.Engine
 	boot     *boot
 	registry *registry.Registry
@@ -309,7 +315,24 @@ func (s *system) System(ctx context.Context) agent.System {
 	if !engine.Healthy && engine.Message == "" {
 		engine.Message = string(health.State)
 	}
-	return agent.System{Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart(), s.builder.Part(ctx)}}
+	return agent.System{Version: s.version, Upgrade: s.lastUpgrade(ctx), Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart(), s.builder.Part(ctx)}}
+}
+
+// lastUpgrade reads what hks-installer wrote down; nil when there is nothing.
+func (s *system) lastUpgrade(ctx context.Context) *agent.Upgrade {
+	data, err := os.ReadFile(s.upgrade)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var last agent.Upgrade
+	if err == nil {
+		err = json.Unmarshal(data, &last)
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "the last change of version can't be read", "error", err)
+		return nil
+	}
+	return &last
 }
 
 func (s *system) gatewayPart(ctx context.Context) agent.Part {

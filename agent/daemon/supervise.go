@@ -62,6 +62,7 @@ func (s *supervisor) gateway() (supervised, error) {
 	return process.New(process.Config{
 		Name: "hks-gateway", Command: command, Env: s.cfg.Environ, Revision: revision + gatewayRevision(s.cfg.Settings.Gateway),
 		PIDFile: s.paths.Run("gateway.pid"), Log: process.Log{Path: s.paths.Logs("gateway.log")}, Logger: s.cfg.Log,
+		Ready: s.succeeded,
 	})
 }
 

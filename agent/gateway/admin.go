@@ -21,6 +21,7 @@ import (
 type admin struct {
 	gateway *Gateway
 	server  *http.Server
+	file    os.FileInfo   // the socket
 	done    chan struct{} // closed when the server ended; nil before start
 }
 
@@ -57,7 +58,9 @@ func (a *admin) start(ctx context.Context) error {
 	return nil
 }
 
-// listen takes the socket that is held for the gateway, or opens one.
+// listen takes the socket that is held for the gateway, or opens one. That gets
+// its name by a rename: a successor takes the place of the one before in a
+// single moment.
 func (a *admin) listen(ctx context.Context, path string) (net.Listener, error) {
 	if file, held := a.gateway.inherited("unix", path); held {
 		listener, err := net.FileListener(file)
@@ -66,22 +69,34 @@ func (a *admin) listen(ctx context.Context, path string) (net.Listener, error) {
 		}
 		return listener, nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	temp := path + ".new"
+	if err := os.RemoveAll(temp); err != nil {
+		return nil, fmt.Errorf("clearing the socket: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", temp)
 	if err != nil {
 		return nil, fmt.Errorf("opening the socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
-		return nil, errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close())
+	listener.(*net.UnixListener).SetUnlinkOnClose(false) // the name may be a successor's by then
+	if err := errors.Join(os.Chmod(temp, 0o660), os.Rename(temp, path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close(), os.RemoveAll(temp))
+	}
+	if a.file, err = os.Stat(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("looking at the socket: %w", err), listener.Close())
 	}
 	return listener, nil
 }
 
-// stop closes the socket, which also removes it.
+// stop closes the socket, and removes it unless it is a successor's or held
+// by another.
 func (a *admin) stop(ctx context.Context) error {
 	if a.done == nil {
 		return nil
 	}
 	err := a.server.Close()
+	if now, failed := os.Stat(a.gateway.cfg.Socket); failed == nil && os.SameFile(a.file, now) {
+		err = errors.Join(err, os.Remove(a.gateway.cfg.Socket))
+	}
 	select {
 	case <-a.done:
 	case <-ctx.Done():
@@ -93,6 +108,7 @@ func (a *admin) stop(ctx context.Context) error {
 type Health struct {
 	OK        bool      `json:"ok"` // it listens and has a table
 	ID        string    `json:"id"` // of this process, which it also answers at agent.GatewayProbe
+	PID       int       `json:"pid"`
 	Listening bool      `json:"listening"`
 	Source    Source    `json:"source"` // where the table in use came from
 	Routes    int       `json:"routes"`
@@ -103,7 +119,7 @@ type Health struct {
 func (a *admin) health(w http.ResponseWriter, _ *http.Request) {
 	now := a.gateway.routes.load()
 	h := Health{
-		ID: a.gateway.id, Listening: a.gateway.listening.Load(), Source: now.source, Routes: len(now.table.Routes),
+		ID: a.gateway.id, PID: os.Getpid(), Listening: a.gateway.listening.Load(), Source: now.source, Routes: len(now.table.Routes),
 		BuiltAt: now.builtAt, API: a.gateway.api.status(),
 	}
 	h.OK = h.Listening && h.Source != SourceNone

@@ -36,6 +36,8 @@ type Config struct {
 	Settings   string  // path of the settings file, for messages
 	Sockets    Sockets // that are held for it; nil for none
 
+	Succeeds bool // another gateway runs here: the ports are shared with it until it ends, and its socket is taken over
+
 	ACME ACME // how certificates of custom domains are asked for
 
 	Dial  time.Duration // how long one try to connect may take; default 1 s, pods are near

@@ -24,6 +24,9 @@ func (g *Gateway) preflight(ctx context.Context) error {
 		return mendable(agent.CodeInternal, err, "check the disk and the owner of that folder",
 			"the gateway's folder %s can't be made: %v", g.cfg.State, err)
 	}
+	if g.cfg.Succeeds {
+		return nil // ports and socket are those of the one that runs, until it ends
+	}
 	for _, port := range []struct{ setting, address string }{
 		{"gateway.http", g.cfg.HTTP}, {"gateway.https", g.cfg.HTTPS},
 	} {

@@ -12,12 +12,22 @@ import (
 const markKey = "HKS_PROCESS="
 
 // findMarked returns the process that was started for pidFile, if it runs.
-// Only a session's leader counts: descendants inherit the mark.
 func findMarked(pidFile, boot string) (*record, error) {
+	all, err := marked(pidFile, boot)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return &all[0], nil
+}
+
+// marked returns all processes that were started for pidFile and run. Only a
+// session's leader counts: descendants inherit the mark.
+func marked(pidFile, boot string) ([]record, error) {
 	entries, err := os.ReadDir(procfs)
 	if err != nil {
 		return nil, err
 	}
+	var found []record
 	mark := []byte(markKey + pidFile)
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
@@ -37,11 +47,12 @@ func findMarked(pidFile, boot string) (*record, error) {
 		}
 		for variable := range bytes.SplitSeq(environ, []byte{0}) {
 			if bytes.Equal(variable, mark) {
-				return &record{PID: pid, Start: st.start, Boot: boot}, nil
+				found = append(found, record{PID: pid, Start: st.start, Boot: boot})
+				break
 			}
 		}
 	}
-	return nil, nil
+	return found, nil
 }
 
 // sameMounts tells whether a process sees the same file system as this one.

@@ -31,6 +31,11 @@ type Config struct {
 	Before  func() error        // called before each start of a child; may be nil
 	Started func(pid int) error // called after it, while the child is new; an error ends the child; may be nil
 
+	// Ready tells that a new child is of use beside the one of another revision,
+	// which ends only then. With nil, or a child that does not get ready in
+	// time, one ends before the other starts.
+	Ready func(ctx context.Context, pid int) error
+
 	StopTimeout time.Duration // from SIGTERM to SIGKILL; default 30 s
 	StopGroup   bool          // also kill what is left of its process group
 
@@ -99,19 +104,31 @@ func (r *Runner) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	adopted := child != nil
 	if child != nil && child.Revision != r.cfg.Revision {
 		r.cfg.Logger.Info("replacing a process of another revision", "process", r.cfg.Name, "pid", child.pid)
-		if err := r.end(ctx, child.handle); err != nil {
+		next := r.besides(ctx, child)
+		if next != nil {
+			r.retire(child) // it lets its requests end meanwhile
+		} else {
+			if err := r.end(ctx, child.handle); err != nil {
+				return err
+			}
+			child.close()
+		}
+		child = next
+		adopted = false
+	} else if r.cfg.Ready != nil && child != nil {
+		if err := r.endOthers(ctx, child.pid); err != nil {
+			child.close()
 			return err
 		}
-		child.close()
-		child = nil
 	}
 	if child == nil {
 		if child, err = r.spawn(); err != nil {
 			return err
 		}
-	} else {
+	} else if adopted {
 		if err := writeRecord(r.cfg.PIDFile, child.record); err != nil {
 			child.close()
 			return err
@@ -155,6 +172,9 @@ func (r *Runner) Stop(ctx context.Context) error {
 		}
 		r.reaps.Wait() // it has ended, so this does too
 		r.setStopped("stopped")
+		if err := r.endOthers(ctx, child.pid); err != nil {
+			return err
+		}
 	}
 	return removeRecord(r.cfg.PIDFile)
 }
@@ -236,7 +256,10 @@ func (r *Runner) adopt() (*child, error) {
 }
 
 // spawn starts the command in a session of its own and records it.
-func (r *Runner) spawn() (*child, error) {
+func (r *Runner) spawn() (*child, error) { return r.spawnWith() }
+
+// spawnWith is spawn with more in the child's environment.
+func (r *Runner) spawnWith(more ...string) (*child, error) {
 	if err := r.cfg.Log.Trim(); err != nil {
 		return nil, err
 	}
@@ -257,7 +280,7 @@ func (r *Runner) spawn() (*child, error) {
 	env := slices.DeleteFunc(slices.Clone(r.cfg.Env), func(v string) bool { return strings.HasPrefix(v, markKey) })
 	cmd := &exec.Cmd{
 		Path: r.cfg.Command[0], Args: r.cfg.Command, Dir: r.cfg.Dir,
-		Env:    append(env, markKey+r.cfg.PIDFile),
+		Env:    append(append(env, more...), markKey+r.cfg.PIDFile),
 		Stdout: out, Stderr: out,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}

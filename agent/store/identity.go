@@ -68,31 +68,60 @@ func (s *Store) PutSetupLink(ctx context.Context, hash []byte, expires time.Time
 	})
 }
 
+// PutResetLink keeps the hash of a one-time link with which the owner sets
+// another password. All API tokens are revoked with it when that is asked for.
+func (s *Store) PutResetLink(ctx context.Context, hash []byte, expires time.Time, revokeTokens bool) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		var owners int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM owner`).Scan(&owners); err != nil {
+			return fmt.Errorf("looking for an owner: %w", err)
+		}
+		if owners == 0 {
+			return &agent.Error{Code: agent.CodeSetupRequired, Message: "this appliance has no owner yet, so there is no password to reset", Fix: "make the set-up link, as root on the machine: hks setup-link"}
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO setup_link (id, hash, expires_at) VALUES (1, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, expires_at = excluded.expires_at`, hash, millis(expires))
+		if err != nil {
+			return fmt.Errorf("keeping the link: %w", err)
+		}
+		if revokeTokens {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM token`); err != nil {
+				return fmt.Errorf("revoking the tokens: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
 // SetupLink tells whether hash is that of the one-time link in force, and
 // until when it is.
 func (s *Store) SetupLink(ctx context.Context, hash []byte) (expires time.Time, ok bool, err error) {
 	return s.setupLink(ctx, s.db, hash)
 }
 
-// SetUp makes the owner, burns the link and begins the first session, all or
-// nothing. Of two at the same time one wins; the other is told that the link
-// was used.
+// SetUp makes the owner, or sets another password where there is one and a link
+// was made for that; it burns the link, ends all sessions and begins the first
+// one, all or nothing. Of two at the same time one wins; the other is told that
+// the link was used.
 func (s *Store) SetUp(ctx context.Context, link []byte, passwordHash string, first Session, secret []byte) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		if err := refuseOwner(ctx, tx); err != nil {
-			return err
-		}
 		_, ok, err := s.setupLink(ctx, tx, link)
 		switch {
 		case err != nil:
 			return err
 		case !ok:
+			if err := refuseOwner(ctx, tx); err != nil {
+				return err
+			}
 			return DeadSetupLink()
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM setup_link`); err != nil {
-			return fmt.Errorf("burning the set-up link: %w", err)
+		for _, table := range []string{"setup_link", "session"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table); err != nil {
+				return fmt.Errorf("burning the link: %w", err)
+			}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO owner (id, password_hash, created_at) VALUES (1, ?, ?)`,
+		_, err = tx.ExecContext(ctx, `INSERT INTO owner (id, password_hash, created_at) VALUES (1, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET password_hash = excluded.password_hash`,
 			passwordHash, millis(s.cfg.Now()))
 		if err != nil {
 			return fmt.Errorf("keeping the owner: %w", err)

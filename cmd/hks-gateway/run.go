@@ -10,6 +10,7 @@ import (
 
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/gateway"
+	"hks.dev/hks/agent/process"
 	"hks.dev/hks/agent/systemd"
 )
 
@@ -45,6 +46,7 @@ func run(ctx context.Context, root string) error {
 		HTTP:    cfg.Gateway.HTTP, HTTPS: cfg.Gateway.HTTPS,
 		State: paths.GatewayState(), Socket: paths.GatewaySocket(), Claims: paths.FunctionSocket(), Kubeconfig: paths.GatewayKubeconfig(),
 		AccessLog: paths.Logs("access.log"), Settings: paths.ConfigFile(),
+		Succeeds: os.Getenv(process.Succeeds) != "",
 		LogLevel: cfg.Log.Level, LogFormat: cfg.Log.Format, Logger: log,
 	})
 	if err != nil {

@@ -78,17 +78,19 @@ function PasswordStep({ token, expiresAt }) {
 		try {
 			await api.setup(token, password);
 			const { info } = get();
+			const to = info?.setUp ? '/' : '/setup';
 			set({ info: info && { ...info, setUp: true } });
 			await enter();
-			navigate('/setup', { replace: true }); // the link is spent: out of the history
+			navigate(to, { replace: true }); // the link is spent: out of the history
 		} catch (cause) {
 			setBusy(false);
 			if (!(cause instanceof ApiError)) throw cause;
 			setError(cause);
 		}
 	};
-	return html`<${Outside} title="Make it yours" step="1 of 2">
-		<p>Choose the owner's password. There is no other account, and no default.</p>
+	const anew = info?.setUp;
+	return html`<${Outside} title=${anew ? 'A new password' : 'Make it yours'} step=${anew ? undefined : '1 of 2'}>
+		<p>${anew ? "Choose the owner's new password. It ends all sessions." : "Choose the owner's password. There is no other account, and no default."}</p>
 		<form onSubmit=${submit} noValidate>
 			<input type="text" class="hidden" name="username" value="owner" autocomplete="username" tabindex="-1" aria-hidden="true" readonly />
 			<${Field} label="Password" type="password" value=${password} onValue=${setPassword} input=${{ autocomplete: 'new-password', autofocus: true }}
