@@ -124,7 +124,7 @@ builder: build bin/sandbox
 .PHONY: s3
 s3: ## Copies of backups, against a real S3 server of a module of its own.
 	@mkdir -p bin
-	@cd test/s3 && go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
+	@cd packaging/versitygw && CGO_ENABLED=0 go build -ldflags "-s -w" -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
 	@HKS_TEST_S3_SERVER=$(CURDIR)/bin/versitygw go test -count=1 -run Real ./agent/s3
 
 bench: build k3s images bin/sandbox

@@ -122,7 +122,7 @@ type CatalogueEntry struct {
 type Credentials struct {
 	Env    map[string]string `json:"env"`              // as a bound app gets it
 	URL    string            `json:"url,omitempty"`    // the variable that ends in _URL
-	Client []string          `json:"client,omitempty"` // command line of a client; {url} stands for the address
+	Client []string          `json:"client,omitempty"` // command line of a client; {url} {host} {port} {user} {database} stand for where it connects to
 }
 
 // Backup is a copy of what is in a service.

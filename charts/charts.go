@@ -5,7 +5,7 @@
 //	hks.dev/engine    what hks-service in the image calls it; empty: no users, no backups
 //	hks.dev/port      that clients connect to
 //	hks.dev/env       what a bound app gets, one NAME=VALUE a line, with {host} {port} {user} {password} {database}
-//	hks.dev/client    command line of a client, with the same words
+//	hks.dev/client    command line of a client, with the same words and {url}; never {password}
 //	hks.dev/major     of the server; one is never crossed by an upgrade
 package charts
 
@@ -15,7 +15,7 @@ import (
 	"slices"
 )
 
-//go:embed all:postgresql all:valkey
+//go:embed all:mariadb all:postgresql all:rabbitmq all:s3 all:valkey
 var files embed.FS
 
 // Names lists the charts in alphabetical order.

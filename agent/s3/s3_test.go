@@ -18,7 +18,7 @@ import (
 )
 
 // server starts a real S3 server over a folder with one bucket. Without one
-// the test is skipped; test/s3 has how it is built.
+// the test is skipped; packaging/versitygw has how it is built.
 func server(t *testing.T) agent.BackupTarget {
 	t.Helper()
 	program := os.Getenv("HKS_TEST_S3_SERVER")

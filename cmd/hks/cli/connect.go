@@ -27,8 +27,8 @@ func newConnectCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "connect SERVICE",
 		Short: "Open a client of a service, through the appliance",
-		Long: `Open a client of a service (psql for PostgreSQL, valkey-cli for Valkey) through the
-appliance. Where that program is not there, or with --print, the address is printed
+		Long: `Open a client of a service (psql for PostgreSQL, mariadb for MariaDB, valkey-cli
+for Valkey) through the appliance. Where that program is not there, or with --print, the address is printed
 and stays open until Ctrl-C.`,
 		Example: `  hks connect db
   hks connect db --print`,
@@ -109,15 +109,16 @@ func (o *connectOptions) open(ctx context.Context, program string, args []string
 	password, _ := at.User.Password()
 	shown := *at
 	shown.User = url.User(at.User.Username())
+	words := strings.NewReplacer("{url}", shown.String(), "{host}", at.Hostname(), "{port}", at.Port(), "{user}", at.User.Username(), "{database}", strings.TrimPrefix(at.Path, "/"))
 	line := make([]string, len(args))
 	for i, arg := range args {
-		line[i] = strings.ReplaceAll(arg, "{url}", shown.String())
+		line[i] = words.Replace(arg)
 	}
 	cmd := exec.CommandContext(ctx, program, line...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = connectGrace
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.screen.in, o.screen.out, o.screen.err
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "REDISCLI_AUTH="+password)
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "REDISCLI_AUTH="+password, "MYSQL_PWD="+password)
 	if err := cmd.Run(); err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return agent.Errorf(agent.CodeConflict, "", "%s ended with exit code %d", program, exit.ExitCode())

@@ -10,6 +10,7 @@ type image struct {
 	from      string            // image it is made of; default the base
 	runtime   bool              // the runtime of functions is needed
 	service   bool              // the program of ./service is its entry point
+	gateway   bool              // the object store's server is needed
 }
 
 // images are all images; the first is the base of the others.
@@ -25,7 +26,10 @@ var images = []image{
 	{name: "fn-python", tag: "3.13", from: "python", runtime: true},
 	{name: "fn-go", tag: "1", runtime: true},
 	{name: "postgres", tag: "17", service: true},
+	{name: "mariadb", tag: "11.8", service: true},
 	{name: "valkey", tag: "8", service: true},
+	{name: "rabbitmq", tag: "4", service: true},
+	{name: "s3", tag: "1", service: true, gateway: true},
 }
 
 func npmArch() string {

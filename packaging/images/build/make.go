@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/modfile"
 	"golang.org/x/sync/errgroup"
 
 	"hks.dev/hks/packaging/images/internal/builder"
@@ -41,6 +42,13 @@ func (m *maker) keys() (map[string]string, error) {
 			folder += program
 		}
 		parts := []string{m.recipes.date.String(), m.recipes.debian, keys[img.parent().name], img.reference(), folder, strings.Join(m.recipes.of(img), " ")}
+		if img.gateway {
+			module, err := os.ReadFile(gatewayModule)
+			if err != nil {
+				return nil, fmt.Errorf("reading what the object store is made of: %w", err)
+			}
+			parts = append(parts, string(module), m.recipes.golang)
+		}
 		if img.runtime {
 			source, err := folderKey("runtime")
 			if err != nil {
@@ -116,6 +124,9 @@ func (m *maker) prepare(ctx context.Context, work string, missing []image) error
 		if img.service {
 			group.Go(func() error { return compileService(ctx, filepath.Join(folder, "service")) })
 		}
+		if img.gateway {
+			group.Go(timed("building the object store", func() error { return compileGateway(ctx, filepath.Join(folder, "versitygw")) }))
+		}
 		if img.toolchain {
 			group.Go(timed("fetching the Go toolchain", func() error { return m.toolchain(ctx, filepath.Join(folder, "go.tar")) }))
 		}
@@ -129,6 +140,38 @@ func compileService(ctx context.Context, target string) error {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the databases' entry point: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// gatewayModule says which versions the object store is made of.
+const gatewayModule = "../versitygw/go.mod"
+
+// gatewayVersion is the object store's own.
+func gatewayVersion() (string, error) {
+	text, err := os.ReadFile(gatewayModule)
+	if err != nil {
+		return "", fmt.Errorf("reading what the object store is made of: %w", err)
+	}
+	module, err := modfile.ParseLax(gatewayModule, text, nil)
+	if err != nil {
+		return "", fmt.Errorf("reading what the object store is made of: %w", err)
+	}
+	for _, needed := range module.Require {
+		if needed.Mod.Path == "github.com/versity/versitygw" {
+			return needed.Mod.Version, nil
+		}
+	}
+	return "", fmt.Errorf("%s does not name the object store", gatewayModule)
+}
+
+// compileGateway builds the object store, which has a module of its own.
+func compileGateway(ctx context.Context, target string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", target, "github.com/versity/versitygw/cmd/versitygw")
+	cmd.Dir = filepath.Dir(gatewayModule)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the object store: %w\n%s", err, out)
 	}
 	return nil
 }
@@ -188,7 +231,15 @@ func (m *maker) one(ctx context.Context, daemon *builder.Daemon, work string, im
 		Layout:  made,
 		Epoch:   m.recipes.epoch(),
 	}
-	job.Args["VERSIONS"] = strings.Join(m.recipes.of(img), " ")
+	versions := m.recipes.of(img)
+	if img.gateway {
+		version, err := gatewayVersion()
+		if err != nil {
+			return err
+		}
+		versions = append(versions, "versitygw="+version)
+	}
+	job.Args["VERSIONS"] = strings.Join(versions, " ")
 	if base := img.parent(); img.name != base.name {
 		job.Bases = map[string]string{base.reference(): m.layout(base)}
 	}

@@ -8,6 +8,7 @@
 //	hks-service ENGINE add-user NAME     # the password comes on standard input
 //	hks-service ENGINE drop-user NAME
 //	hks-service ENGINE backup            # the archive goes to standard output, its Contents to the last line of standard error
+//	hks-service ENGINE connect HOST      # log in as an application does; the password is HKS_PASSWORD
 //	hks-service ENGINE restore           # a Contents as one line of JSON, then the archive, on standard input
 //
 // It needs no shell and no root. Passwords are read from files and pipes only.
@@ -63,7 +64,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	engines := map[string]engine{"postgresql": postgres{s}, "valkey": valkey{s}}
+	engines := map[string]engine{
+		"postgresql": postgres{s}, "mariadb": mariadb{s}, "valkey": valkey{s}, "rabbitmq": rabbitmq{s}, "s3": objects{s},
+	}
 	e, ok := engines[args[0]]
 	if !ok {
 		return fmt.Errorf("there is no engine %q", args[0])
@@ -81,6 +84,12 @@ func run(ctx context.Context, args []string) error {
 		return e.addUser(ctx, args[2], strings.TrimSpace(string(password)))
 	case verb == "drop-user" && len(args) == 3 && nameGrammar.MatchString(args[2]):
 		return e.dropUser(ctx, args[2])
+	case verb == "connect" && len(args) == 3:
+		c, ok := e.(connector)
+		if !ok {
+			return fmt.Errorf("%s is tried with its own client", args[0])
+		}
+		return c.connect(ctx, args[2], os.Getenv("HKS_PASSWORD"))
 	case verb == "backup" && len(args) == 2:
 		return backup(ctx, e, os.Stdout, os.Stderr)
 	case verb == "restore" && len(args) == 2:

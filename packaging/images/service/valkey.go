@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // valkey is Valkey, which speaks Redis's protocol. Every write is in its
@@ -36,8 +35,7 @@ const (
 func (v valkey) usersFile() string    { return filepath.Join(v.data, "users.acl") }
 func (v valkey) passwordFile() string { return filepath.Join(v.data, ".hks-password") }
 func (v valkey) socket() string       { return filepath.Join(v.run, "valkey.sock") }
-func (v valkey) journal() string      { return filepath.Join(v.data, "appendonlydir") }
-func (v valkey) incoming() string     { return filepath.Join(v.data, "appendonlydir.restored") }
+func (v valkey) journal() exchange    { return exchange{filepath.Join(v.data, "appendonlydir")} }
 
 func userLine(name, password string) string {
 	sum := sha256.Sum256([]byte(password))
@@ -55,7 +53,7 @@ func (v valkey) start(_ context.Context, settings []string) error {
 	} else if err != nil {
 		return fmt.Errorf("looking for the users: %w", err)
 	}
-	if err := v.takeOver(); err != nil {
+	if err := v.journal().take(); err != nil {
 		return err
 	}
 	return become(valkeyServer, "--port", "6379", "--unixsocket", v.socket(), "--unixsocketperm", "700",
@@ -90,23 +88,6 @@ func (v valkey) create() error {
 		return err
 	}
 	return errors.Join(os.Rename(made, v.usersFile()), syncFolder(v.data))
-}
-
-// takeOver puts restored data in its place; what was there stays beside it
-// until the next restore.
-func (v valkey) takeOver() error {
-	if _, err := os.Stat(v.incoming()); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	before := v.journal() + ".before"
-	if _, err := os.Stat(v.journal()); err == nil {
-		if err := errors.Join(os.RemoveAll(before), os.Rename(v.journal(), before)); err != nil {
-			return fmt.Errorf("keeping the data from before: %w", err)
-		}
-	}
-	return errors.Join(os.Rename(v.incoming(), v.journal()), syncFolder(v.data))
 }
 
 // ask runs one command on the server. The password goes by the environment.
@@ -191,14 +172,15 @@ func count(ctx context.Context, snapshot string) ([]Table, error) {
 // file and has the server stop; the next start takes it over. A server that is
 // not told to stop, or a process that ends before, changes nothing.
 func (v valkey) restore(ctx context.Context, want Contents, in io.Reader) (Contents, func() error, error) {
-	made := v.incoming() + ".new"
-	if err := errors.Join(os.RemoveAll(made), os.MkdirAll(made, 0o700)); err != nil {
+	journal := v.journal()
+	if err := journal.begin(); err != nil {
 		return Contents{}, nil, err
 	}
-	defer func() { _ = os.RemoveAll(made) }() // moved away when all went well
+	defer journal.drop()
+	made := journal.making()
 	base := filepath.Join(made, "appendonly.aof.1.base.rdb")
 	m := newMeasured()
-	if err := writeAll(base, io.TeeReader(in, m)); err != nil {
+	if err := writeAll(base, io.TeeReader(in, m), 0o600); err != nil {
 		return Contents{}, nil, err
 	}
 	if err := m.whole(want); err != nil {
@@ -213,25 +195,12 @@ func (v valkey) restore(ctx context.Context, want Contents, in io.Reader) (Conte
 	}
 	list := "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"
 	for name, text := range map[string]string{"appendonly.aof.manifest": list, "appendonly.aof.1.incr.aof": ""} {
-		if err := writeAll(filepath.Join(made, name), strings.NewReader(text)); err != nil {
+		if err := writeAll(filepath.Join(made, name), strings.NewReader(text), 0o600); err != nil {
 			return Contents{}, nil, err
 		}
 	}
-	if err := errors.Join(syncFolder(made), os.RemoveAll(v.incoming()), os.Rename(made, v.incoming()), syncFolder(v.data)); err != nil {
+	if err := journal.commit(); err != nil {
 		return Contents{}, nil, err
 	}
 	return Contents{SHA256: want.SHA256, Bytes: want.Bytes, Tables: tables}, stopServer, nil
-}
-
-// stopServer ends process 1, and with it the container, which is started anew.
-func stopServer() error { return syscall.Kill(1, syscall.SIGTERM) }
-
-// writeAll writes a file and puts it on disk.
-func writeAll(path string, from io.Reader) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(file, from)
-	return errors.Join(err, file.Sync(), file.Close())
 }

@@ -1,5 +1,5 @@
-// The S3 server that agent/s3 is tested against; nothing of it is shipped.
-module hks.dev/hks/test/s3
+// The S3 server of the image s3, and what agent/s3 is tested against.
+module hks.dev/hks/packaging/versitygw
 
 go 1.26
 
