@@ -251,6 +251,9 @@ func (m *Manager) check(ctx context.Context, source, app string, env agent.Envir
 	if err != nil {
 		return err
 	}
+	if request.Only {
+		return nil
+	}
 	deploy := deployOf(components, request)
 	for i := range deploy.Components {
 		if c := &deploy.Components[i]; c.Image == "" {
