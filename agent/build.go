@@ -48,6 +48,32 @@ type BuildRequest struct {
 	Env      map[string]string `json:"env,omitzero"`       // of the release, as in Deploy
 	Patch    *EnvPatch         `json:"patch,omitempty"`    // of the release, as in Deploy
 	Replicas map[string]Scale  `json:"replicas,omitempty"` // of the release, as in Deploy
+
+	TestCommand []string          `json:"testCommand,omitempty"` // argv, instead of the one that is found
+	Args        map[string]string `json:"args,omitempty"`        // build arguments, laid over the project's; tests see them too
+	Secrets     map[string]string `json:"secrets,omitempty"`     // for steps of tests and builds alone: in no image, and masked in the log
+	Reports     string            `json:"reports,omitempty"`     // folder in which the tests leave JUnit files
+	Only        bool              `json:"only,omitempty"`        // make no release: the images are thrown away
+	Apart       string            `json:"apart,omitempty"`       // name of a cache of its own, for a source that is not trusted
+}
+
+// Outcomes of a test.
+const (
+	TestPassed  = "passed"
+	TestFailed  = "failed"
+	TestSkipped = "skipped"
+)
+
+// TestCase is one test as its report tells of it. All of it is text of
+// strangers.
+type TestCase struct {
+	Component string  `json:"component,omitempty"`
+	Suite     string  `json:"suite,omitempty"`
+	Name      string  `json:"name"`
+	Outcome   string  `json:"outcome"` // passed, failed, skipped
+	Seconds   float64 `json:"seconds"`
+	Message   string  `json:"message,omitempty"` // of a failure
+	Flaky     string  `json:"flaky,omitempty"`   // why it is taken for one whose outcome is chance
 }
 
 // BuildLine is one line of a build's log.

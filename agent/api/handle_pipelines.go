@@ -17,6 +17,16 @@ type GitHubs interface {
 	Connection(ctx context.Context) (agent.GitHub, error)
 	Disconnect(ctx context.Context, by string) error
 	Repositories(ctx context.Context) ([]agent.GitRepository, error)
+	Permissions(ctx context.Context, repository string) ([]agent.GitPermission, error)
+	GitHubApps
+}
+
+// GitHubApps makes the connection to GitHub by an App.
+type GitHubApps interface {
+	StartApp(ctx context.Context, start agent.GitHubAppStart, by string) (agent.GitHubAppForm, error)
+	AppForm(ctx context.Context, state string) (agent.GitHubAppForm, error)
+	FinishApp(ctx context.Context, state, code string) (agent.GitHub, error)
+	CheckApp(ctx context.Context, account, by string) (agent.GitHub, error)
 }
 
 // Pipelines builds, tests and deploys at each push.
@@ -26,6 +36,8 @@ type Pipelines interface {
 	Edit(ctx context.Context, p agent.Pipeline, by string) (agent.Pipeline, error)
 	List(ctx context.Context) ([]agent.Pipeline, error)
 	Get(ctx context.Context, name string) (agent.Pipeline, error)
+	SetEnv(ctx context.Context, name string, env agent.PipelineEnv, by string) (agent.Pipeline, error)
+	Previews(ctx context.Context) ([]agent.Preview, error)
 	Delete(ctx context.Context, name, by string) error
 	PipelineRuns
 	Hooks
@@ -34,7 +46,9 @@ type Pipelines interface {
 // PipelineRuns is the runs of pipelines.
 type PipelineRuns interface {
 	Trigger(ctx context.Context, name, by string) (agent.Run, error)
-	Rerun(ctx context.Context, id int64, by string) (agent.Run, error)
+	Rerun(ctx context.Context, id int64, failed bool, by string) (agent.Run, error)
+	Approve(ctx context.Context, id int64, by string) (agent.Run, error)
+	Tests(ctx context.Context, id int64) ([]agent.TestCase, error)
 	Cancel(ctx context.Context, id int64, by string) (agent.Run, error)
 	Run(ctx context.Context, id int64) (agent.Run, error)
 	Runs(ctx context.Context, name string) ([]agent.Run, error)
@@ -61,18 +75,29 @@ func (s *Server) pipelineRoutes() []route {
 		{http.MethodPut, "/api/github", owner, plain, s.putGitHub},
 		{http.MethodDelete, "/api/github", owner, plain, s.deleteGitHub},
 		{http.MethodGet, "/api/github/repositories", owner, plain, s.getRepositories},
+		{http.MethodGet, "/api/github/permissions", owner, plain, s.getPermissions},
+		{http.MethodPost, "/api/github/app", owner, plain, s.postGitHubApp},
+		{http.MethodPost, "/api/github/app/check", owner, plain, s.postGitHubAppCheck},
+		// GitHub sends the browser back without the session's cookie (SameSite):
+		// the state, which nobody else knows and is good once, stands for it.
+		{http.MethodGet, "/api/github/app/new", public, plain, s.getGitHubAppForm},
+		{http.MethodGet, "/api/github/app/callback", public, plain, s.getGitHubAppCallback},
 
 		{http.MethodGet, "/api/pipelines", owner, plain, s.getPipelines},
 		{http.MethodPost, "/api/pipelines", owner, plain, s.postPipeline},
 		{http.MethodGet, "/api/pipelines/:name", owner, plain, s.getPipeline},
 		{http.MethodPut, "/api/pipelines/:name", owner, plain, s.putPipeline},
+		{http.MethodPatch, "/api/pipelines/:name/env", owner, plain, s.patchPipelineEnv},
+		{http.MethodGet, "/api/previews", owner, plain, s.getPreviews},
 		{http.MethodDelete, "/api/pipelines/:name", owner, plain, s.deletePipeline},
 		{http.MethodPost, "/api/pipelines/:name/run", owner, plain, s.postPipelineRun},
 		{http.MethodGet, "/api/pipelines/:name/deliveries", owner, plain, s.getDeliveries},
 		{http.MethodGet, "/api/runs", owner, plain, s.getRuns},
 		{http.MethodGet, "/api/runs/:run", owner, plain, s.getRun},
 		{http.MethodPost, "/api/runs/:run/cancel", owner, plain, s.changeRun(s.cfg.Pipelines.Cancel)},
-		{http.MethodPost, "/api/runs/:run/rerun", owner, plain, s.changeRun(s.cfg.Pipelines.Rerun)},
+		{http.MethodPost, "/api/runs/:run/approve", owner, plain, s.changeRun(s.cfg.Pipelines.Approve)},
+		{http.MethodPost, "/api/runs/:run/rerun", owner, plain, s.postRerun},
+		{http.MethodGet, "/api/runs/:run/tests", owner, plain, s.getRunTests},
 	}
 }
 
@@ -224,4 +249,48 @@ func pipelineRunID(c *gin.Context) (int64, error) {
 		}
 	}
 	return id, nil
+}
+
+func (s *Server) getPermissions(c *gin.Context) error {
+	list, err := s.cfg.Pipelines.Permissions(c.Request.Context(), c.Query("repository"))
+	if err != nil {
+		return err
+	}
+	return answerList(c, http.StatusOK, list)
+}
+
+func (s *Server) patchPipelineEnv(c *gin.Context) error {
+	var env agent.PipelineEnv
+	if err := decode(c, &env); err != nil {
+		return err
+	}
+	p, err := s.cfg.Pipelines.SetEnv(c.Request.Context(), c.Param("name"), env, identityOf(c).Name)
+	return answering(c, http.StatusOK)(p, err)
+}
+
+func (s *Server) getPreviews(c *gin.Context) error {
+	list, err := s.cfg.Pipelines.Previews(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	return answerList(c, http.StatusOK, list)
+}
+
+func (s *Server) postRerun(c *gin.Context) error {
+	failed := c.Query("failed") == "true"
+	return s.changeRun(func(ctx context.Context, id int64, by string) (agent.Run, error) {
+		return s.cfg.Pipelines.Rerun(ctx, id, failed, by)
+	})(c)
+}
+
+func (s *Server) getRunTests(c *gin.Context) error {
+	id, err := pipelineRunID(c)
+	if err != nil {
+		return err
+	}
+	list, err := s.cfg.Pipelines.Tests(c.Request.Context(), id)
+	if err != nil {
+		return err
+	}
+	return answerList(c, http.StatusOK, list)
 }

@@ -33,8 +33,39 @@ func (fakePipelines) Delete(context.Context, string, string) error { return nil 
 func (fakePipelines) Trigger(context.Context, string, string) (agent.Run, error) {
 	return agent.Run{ID: 7}, nil
 }
-func (f fakePipelines) Rerun(ctx context.Context, id int64, _ string) (agent.Run, error) {
+func (f fakePipelines) Rerun(ctx context.Context, id int64, _ bool, _ string) (agent.Run, error) {
 	return f.Run(ctx, id)
+}
+func (f fakePipelines) Approve(ctx context.Context, id int64, _ string) (agent.Run, error) {
+	return f.Run(ctx, id)
+}
+func (fakePipelines) Tests(context.Context, int64) ([]agent.TestCase, error) {
+	return []agent.TestCase{{Name: "adds", Outcome: agent.TestPassed}}, nil
+}
+func (fakePipelines) Permissions(context.Context, string) ([]agent.GitPermission, error) {
+	return nil, nil
+}
+func (fakePipelines) Previews(context.Context) ([]agent.Preview, error) { return nil, nil }
+func (fakePipelines) SetEnv(_ context.Context, name string, _ agent.PipelineEnv, _ string) (agent.Pipeline, error) {
+	return agent.Pipeline{Name: name}, nil
+}
+func (fakePipelines) StartApp(context.Context, agent.GitHubAppStart, string) (agent.GitHubAppForm, error) {
+	return agent.GitHubAppForm{}, nil
+}
+func (fakePipelines) AppForm(_ context.Context, state string) (agent.GitHubAppForm, error) {
+	if state != "good" {
+		return agent.GitHubAppForm{}, agent.Errorf(agent.CodeForbidden, "", "no such state")
+	}
+	return agent.GitHubAppForm{Action: "https://github.example/settings/apps/new?state=good", Manifest: `{"name":"<b>"}`}, nil
+}
+func (fakePipelines) FinishApp(_ context.Context, state, _ string) (agent.GitHub, error) {
+	if state != "good" {
+		return agent.GitHub{}, agent.Errorf(agent.CodeForbidden, "", "no such state")
+	}
+	return agent.GitHub{}, nil
+}
+func (fakePipelines) CheckApp(context.Context, string, string) (agent.GitHub, error) {
+	return agent.GitHub{}, nil
 }
 func (f fakePipelines) Cancel(ctx context.Context, id int64, _ string) (agent.Run, error) {
 	return f.Run(ctx, id)

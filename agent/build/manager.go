@@ -251,6 +251,9 @@ func (m *Manager) check(ctx context.Context, source, app string, env agent.Envir
 	if err != nil {
 		return err
 	}
+	if request.Only {
+		return nil
+	}
 	deploy := deployOf(components, request)
 	for i := range deploy.Components {
 		if c := &deploy.Components[i]; c.Image == "" {
@@ -336,8 +339,19 @@ func (m *Manager) run(ctx context.Context, b agent.Build) {
 			m.cfg.Log.Warn("a stop counts as a failed try of the build", "build", b.ID, "err", err)
 		}
 	default:
-		m.finish(after, b, agent.RunFailed, 0, m.failure(b, err))
+		m.finish(after, b, agent.RunFailed, 0, m.masked(after, b, m.failure(b, err)))
 	}
+}
+
+// masked takes the secrets of a build out of its failure. Where they can't be
+// read nothing can be masked, and so nothing is told.
+func (m *Manager) masked(ctx context.Context, b agent.Build, f *agent.Failure) *agent.Failure {
+	request, err := m.cfg.Store.BuildRequest(ctx, b.ID)
+	if err != nil {
+		m.cfg.Log.Error("the secrets of a build can't be read", "build", b.ID, "err", err)
+		return &agent.Failure{Code: f.Code, Message: "the build failed", Fix: "see its log: hks build logs " + strconv.FormatInt(b.ID, 10)}
+	}
+	return newMask(request.Secrets).failure(f)
 }
 
 func (m *Manager) failure(b agent.Build, err error) *agent.Failure {

@@ -53,10 +53,11 @@ type plan struct {
 	test       string // stage that runs the tests; empty: there are none
 	ignore     []string
 	warnings   []string
+	reports    string // id of the cache mount in which the tests leave their reports
 }
 
 // planOf finds out how to build a component. Root is the source.
-func planOf(source string, c manifest.Component, options Options) (plan, error) {
+func planOf(source string, c manifest.Component, request agent.BuildRequest, reports string, options Options) (plan, error) {
 	p := plan{folder: filepath.Join(source, filepath.FromSlash(c.Build.Folder))}
 	found, err := detectedIn(source, c.Build)
 	if err != nil {
@@ -70,24 +71,28 @@ func planOf(source string, c manifest.Component, options Options) (plan, error) 
 		if p.file == "" {
 			return plan{}, agent.Errorf(agent.CodeInvalid, "name it: dockerfile: PATH, or leave the template out", "there is no Dockerfile in the folder %q", c.Build.Folder)
 		}
-		p.from = path.Join(c.Build.Folder, p.file)
+		p.from, p.reports = path.Join(c.Build.Folder, p.file), reportsMount
 		if p.file == found.Dockerfile { // another one has stages of its own
 			p.test = found.TestTarget
 		}
 		if c.Test != nil && c.Test.Target != "" {
 			p.test = c.Test.Target
 		}
-		if c.Test != nil && len(c.Test.Command) > 0 {
+		if c.Test != nil && len(c.Test.Command) > 0 || len(request.TestCommand) > 0 {
 			p.warnings = append(p.warnings, "the test command is not run: a Dockerfile runs tests in a stage of its own, test: {target: test}")
 		}
 		return p, nil
 	}
-	recipe, err := NewRecipe(sourceOf(c, found), options)
+	s := sourceOf(c, found, request)
+	if s.Reports != "" {
+		s.ReportsMount = reports
+	}
+	recipe, err := NewRecipe(s, options)
 	if err != nil {
 		return plan{}, err
 	}
 	p.dockerfile, p.ignore, p.warnings = recipe.Dockerfile, recipe.Ignore, recipe.Warnings
-	p.from = string(found.Template)
+	p.from, p.reports = string(found.Template), reports
 	if recipe.Test {
 		p.test = StageTest
 	}
@@ -118,7 +123,7 @@ func detectedIn(source string, b *manifest.Build) (manifest.Detection, error) {
 
 // sourceOf puts what was found, and what the file says, in the terms of a
 // template.
-func sourceOf(c manifest.Component, found manifest.Detection) Source {
+func sourceOf(c manifest.Component, found manifest.Detection, request agent.BuildRequest) Source {
 	s := Source{
 		Template: Template(found.Template), PackageManager: found.PackageManager, LockFile: found.LockFile, BuildScript: found.BuildScript,
 		Output: found.Output, GoMain: found.GoMain, PythonEntry: found.PythonEntry, Requirements: found.Requirements,
@@ -127,8 +132,24 @@ func sourceOf(c manifest.Component, found manifest.Detection) Source {
 	if c.Test != nil && len(c.Test.Command) > 0 {
 		s.TestCommand = c.Test.Command
 	}
-	s.Args = slices.Sorted(maps.Keys(c.Build.Args)) // always the same Dockerfile, for the cache
+	if len(request.TestCommand) > 0 {
+		s.TestCommand = request.TestCommand
+	}
+	s.Args = slices.Sorted(maps.Keys(argsOf(c, request))) // always the same Dockerfile, for the cache
+	s.Secrets = slices.Sorted(maps.Keys(request.Secrets))
+	s.Reports = request.Reports
 	return s
+}
+
+// argsOf are the build arguments of a component: the project's, and over them
+// those that were asked for.
+func argsOf(c manifest.Component, request agent.BuildRequest) map[string]string {
+	args := maps.Clone(c.Build.Args)
+	if args == nil {
+		args = map[string]string{}
+	}
+	maps.Copy(args, request.Args)
+	return args
 }
 
 // deployOf is the release that the components ask for, without the images

@@ -122,7 +122,7 @@ func TestPlanOf(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			test.build.Folder = "."
-			p, err := planOf(folder(t, test.files), manifest.Component{Build: &test.build, Test: test.test}, Options{Images: PublicImages()})
+			p, err := planOf(folder(t, test.files), manifest.Component{Build: &test.build, Test: test.test}, agent.BuildRequest{}, "", Options{Images: PublicImages()})
 			if test.says != "" {
 				if err == nil || !strings.Contains(err.Error(), test.says) {
 					t.Errorf("got %v, want it to say %q", err, test.says)
@@ -152,10 +152,10 @@ func TestPlanOf(t *testing.T) {
 
 func TestThePlanOfAFolderStaysInTheSource(t *testing.T) {
 	source := folder(t, map[string]string{"out": "-> /etc", "in": "-> api", "api/index.html": "<h1>"})
-	if p, err := planOf(source, manifest.Component{Build: &manifest.Build{Folder: "in"}}, Options{Images: PublicImages()}); err != nil || p.from != "static" {
+	if p, err := planOf(source, manifest.Component{Build: &manifest.Build{Folder: "in"}}, agent.BuildRequest{}, "", Options{Images: PublicImages()}); err != nil || p.from != "static" {
 		t.Errorf("a link within: %+v, %v", p, err)
 	}
-	if _, err := planOf(source, manifest.Component{Build: &manifest.Build{Folder: "out", Template: manifest.TemplateStatic}}, Options{Images: PublicImages()}); agent.CodeOf(err) != agent.CodeInvalid {
+	if _, err := planOf(source, manifest.Component{Build: &manifest.Build{Folder: "out", Template: manifest.TemplateStatic}}, agent.BuildRequest{}, "", Options{Images: PublicImages()}); agent.CodeOf(err) != agent.CodeInvalid {
 		t.Errorf("a link out: %v", err)
 	}
 }

@@ -33,9 +33,15 @@ func (m *Manager) build(ctx context.Context, b *agent.Build) (agent.Release, err
 	deploy := deployOf(components, request)
 	deploy.Build = b.ID
 	b.Components = nil
+	var tests []agent.TestCase
 	for i, c := range components {
-		w := work{m: m, build: b, request: request, source: source, component: c, options: options, carried: carried}
+		w := work{m: m, build: b, request: request, source: source, component: c, options: options, carried: carried, mask: newMask(request.Secrets)}
 		made, err := w.image(ctx)
+		if tests = append(tests, w.tests...); len(w.tests) > 0 {
+			if err := writeTests(m.folder(b.ID), tests); err != nil {
+				m.cfg.Log.Warn("the reports of tests can't be kept", "build", b.ID, "err", err)
+			}
+		}
 		if err != nil {
 			return agent.Release{}, err
 		}
@@ -45,6 +51,9 @@ func (m *Manager) build(ctx context.Context, b *agent.Build) (agent.Release, err
 		}
 		m.publish(*b)
 		deploy.Components[i].Image = made.Image
+	}
+	if request.Only {
+		return agent.Release{}, nil
 	}
 	release, err := m.cfg.Deployer.Deploy(ctx, b.App, b.Environment, deploy, b.By)
 	if err != nil {
@@ -77,6 +86,8 @@ type work struct {
 	component manifest.Component
 	options   Options
 	carried   []string
+	mask      *mask
+	tests     []agent.TestCase // once they ran
 }
 
 // image builds the component, after its tests where those are asked for. A
@@ -87,7 +98,7 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 	if c.Build == nil {
 		return made, nil
 	}
-	plan, err := planOf(w.source, c, w.options)
+	plan, err := planOf(w.source, c, w.request, fmt.Sprintf("%s-%d", reportsMount, w.build.ID), w.options)
 	if err != nil {
 		return made, w.named(err)
 	}
@@ -108,16 +119,26 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 	}
 	if w.request.Test && plan.test != "" {
 		w.note("running its tests")
-		if _, err := w.m.cfg.Builder.Solve(ctx, w.job(plan, plan.test, ""), w.event); err != nil {
+		_, err := w.m.cfg.Builder.Solve(ctx, w.job(plan, plan.test, ""), w.event)
+		w.reports(ctx, plan)
+		if err != nil {
 			return made, w.named(err)
 		}
 		made.Tested = true
 	}
 	// Named after the build: what is released is the digest.
 	name := fmt.Sprintf("%s/%s:build-%d", w.build.App, c.Name, w.build.ID)
-	result, err := w.m.cfg.Builder.Solve(ctx, w.job(plan, c.Build.Target, name), w.event)
+	push := name
+	if w.request.Only {
+		push = ""
+	}
+	result, err := w.m.cfg.Builder.Solve(ctx, w.job(plan, c.Build.Target, push), w.event)
 	if err != nil {
 		return made, w.named(err)
+	}
+	if w.request.Only {
+		w.note("built it; the image is thrown away")
+		return made, nil
 	}
 	made.Image, made.Digest = agent.RegistryHost+"/"+name+"@"+result.Digest, result.Digest
 	w.note("built " + made.Image)
@@ -125,9 +146,21 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 }
 
 func (w *work) job(p plan, target, push string) buildkit.Job {
+	key, mounts := w.build.App+"/"+w.component.Name, "app/"+w.build.App
+	if w.request.Apart != "" {
+		mounts = "apart/" + w.build.App + "/" + w.request.Apart
+		key = mounts + "/" + w.component.Name
+	}
+	secrets := map[string][]byte{}
+	for name, value := range w.request.Secrets {
+		secrets[secretPrefix+name] = []byte(value)
+		if name != SecretCA { // a Dockerfile's own steps know them by their names
+			secrets[name] = []byte(value)
+		}
+	}
 	return buildkit.Job{
-		Key: w.build.App + "/" + w.component.Name, Mounts: "app/" + w.build.App,
-		Context: p.folder, Dockerfile: p.dockerfile, Ignore: p.ignore, File: p.file, Target: target, Args: w.component.Build.Args,
+		Key: key, Mounts: mounts, Apart: w.request.Apart, Secrets: secrets,
+		Context: p.folder, Dockerfile: p.dockerfile, Ignore: p.ignore, File: p.file, Target: target, Args: argsOf(w.component, w.request),
 		Labels: map[string]string{"hks.dev/app": w.build.App, "hks.dev/component": w.component.Name, "hks.dev/build": strconv.FormatInt(w.build.ID, 10)},
 		Push:   push, Fresh: w.request.Fresh, Carried: w.carried,
 	}
@@ -146,6 +179,7 @@ func (w *work) note(text string) { w.add(agent.BuildLine{Kind: "note", Text: tex
 
 func (w *work) add(line agent.BuildLine) {
 	line.Component = w.component.Name
+	line.Text, line.Step = w.mask.line(line.Text), w.mask.text(line.Step)
 	w.m.log(w.build.ID).add(line)
 }
 

@@ -36,7 +36,10 @@ type Source struct {
 	Requirements   string   // requirements.txt, or pyproject.toml; empty: there are none
 	StartCommand   []string // argv; empty: the template's own
 	TestCommand    []string // argv; empty: there is no stage test
-	Args           []string // names of the build arguments that the build script sees
+	Args           []string // names of the build arguments that the build script and the tests see
+	Secrets        []string // names of the secrets that steps see as variables
+	Reports        string   // folder in which the tests leave their reports; empty: they leave none
+	ReportsMount   string   // id of the cache mount that the folder is
 	Port           int      // 0: nothing listens
 }
 
@@ -84,7 +87,7 @@ func (s Source) complete() (Source, error) {
 	s.GoMain = orElse(s.GoMain, ".")
 	s.PythonEntry = orElse(s.PythonEntry, "app.py")
 	for field, value := range map[string]string{
-		"output": s.Output, "goMain": strings.TrimPrefix(s.GoMain, "./"), "pythonEntry": s.PythonEntry, "requirements": s.Requirements,
+		"output": s.Output, "goMain": strings.TrimPrefix(s.GoMain, "./"), "pythonEntry": s.PythonEntry, "requirements": s.Requirements, "reports": s.Reports,
 	} {
 		if value != "" && !validPath(value) {
 			return s, refused(field, value, "%s is not a path that can be built: it has letters, digits and . _ @ + - /, and stays in the folder")
@@ -101,7 +104,7 @@ func (s Source) complete() (Source, error) {
 			return s, err
 		}
 	}
-	for _, name := range s.Args {
+	for _, name := range slices.Concat(s.Args, s.Secrets) {
 		if err := agent.ValidateEnvName(name); err != nil {
 			return s, err
 		}

@@ -51,6 +51,10 @@ type Options struct {
 // SecretCA is the id of the build secret that holds certificates in PEM.
 const SecretCA = "ca"
 
+// secretPrefix begins the ids of the owner's secrets, which can't be taken for
+// the appliance's own.
+const secretPrefix = "env."
+
 // Stages of the Dockerfiles.
 const (
 	StageTest    = "test" // runs the tests; only where there is a test command
@@ -103,11 +107,31 @@ func NewRecipe(source Source, options Options) (Recipe, error) {
 func (s Source) node() bool { return s.Template == NodeJS || s.Template == NodeJSReact }
 
 // Trust are the flags of a RUN that give it the certificates, if there are any.
+// and the secrets as variables: they are in no layer of the image.
 func (r recipe) Trust() string {
-	if !r.CA {
+	flags := r.Secret()
+	if r.CA {
+		flags = "--mount=type=secret,id=" + SecretCA + " " + flags
+	}
+	return flags
+}
+
+// Secret are the flags of a RUN that give it the secrets.
+func (r recipe) Secret() string {
+	var flags strings.Builder
+	for _, name := range r.Secrets {
+		flags.WriteString("--mount=type=secret,id=" + secretPrefix + name + ",env=" + name + " ")
+	}
+	return flags.String()
+}
+
+// Kept is the flag of a RUN that keeps the reports of the tests, also of those
+// that fail.
+func (r recipe) Kept() string {
+	if r.Reports == "" {
 		return ""
 	}
-	return "--mount=type=secret,id=" + SecretCA + " "
+	return "--mount=type=cache,id=" + r.ReportsMount + ",target=" + r.Reports + " "
 }
 
 // Env begins the argv of a step that uses the network: the variables by which

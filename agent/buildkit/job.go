@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,21 +20,23 @@ import (
 
 // Job is one build.
 type Job struct {
-	Key        string            // of what is built, such as an app's component: files sent for it before are not sent again
-	Mounts     string            // whose cache mounts (RUN --mount=type=cache) its steps see, such as an app; nobody else's builds see them
-	Context    string            // folder of the source; its .dockerignore counts, and no link leads out of it
-	Dockerfile []byte            // the recipe; nil takes File
-	Ignore     []string          // patterns of what is no part of Context, for a recipe of Dockerfile and a Context without a .dockerignore
-	File       string            // the recipe's path within Context; default Dockerfile
-	Target     string            // stage to build; default the last
-	Args       map[string]string // build arguments; they stay in the image's history, so never a secret
-	Secrets    map[string][]byte // for RUN --mount=type=secret,id=NAME; at most 500 KB each
-	Labels     map[string]string // of the image
-	Push       string            // REPOSITORY:TAG in the appliance's registry; empty throws the result away
-	Archive    string            // file that gets the result as a tar archive, instead of Push
-	Fresh      bool              // without the cache
-	Epoch      time.Time         // of files and history, for images that come out the same each time; zero keeps the clock's
-	Carried    []string          // base images of the appliance, told when another can't be had
+	Key          string            // of what is built, such as an app's component: files sent for it before are not sent again
+	Mounts       string            // whose cache mounts (RUN --mount=type=cache) its steps see, such as an app; nobody else's builds see them
+	Context      string            // folder of the source; its .dockerignore counts, and no link leads out of it
+	Dockerfile   []byte            // the recipe; nil takes File
+	Ignore       []string          // patterns of what is no part of Context, for a recipe of Dockerfile and a Context without a .dockerignore
+	File         string            // the recipe's path within Context; default Dockerfile
+	Target       string            // stage to build; default the last
+	Args         map[string]string // build arguments; they stay in the image's history, so never a secret
+	Secrets      map[string][]byte // for RUN --mount=type=secret,id=NAME; at most 500 KB each
+	Labels       map[string]string // of the image
+	Push         string            // REPOSITORY:TAG in the appliance's registry; empty throws the result away
+	Archive      string            // file that gets the result as a tar archive, instead of Push
+	ArchiveLimit int64             // bytes of Archive; what is larger fails; 0: no limit
+	Apart        string            // name of a cache of its own: its steps take nothing from other builds, and leave nothing to them
+	Fresh        bool              // without the cache
+	Epoch        time.Time         // of files and history, for images that come out the same each time; zero keeps the clock's
+	Carried      []string          // base images of the appliance, told when another can't be had
 }
 
 // secretCA is the secret that holds the certificates of build.ca.
@@ -46,6 +49,10 @@ func (c *Client) options(job Job) (opt client.SolveOpt, done func(), err error) 
 		// The frontend is the daemon's own, whatever "# syntax=" asks for:
 		// another one would be a program fetched from elsewhere.
 		"cmdline": "dockerfile.v0",
+	}
+	if job.Apart != "" {
+		// A part of each step's key, and of nothing that is in the image.
+		opt.FrontendAttrs["hostname"] = job.Apart
 	}
 	if c.cfg.Network == NetworkNone {
 		opt.FrontendAttrs["force-network-mode"] = "none"
@@ -101,7 +108,11 @@ func ownImages(address string) *policy.Policy {
 func (c *Client) exports(job Job) ([]client.ExportEntry, error) {
 	if job.Archive != "" {
 		return []client.ExportEntry{{Type: client.ExporterTar, Output: func(map[string]string) (io.WriteCloser, error) {
-			return os.OpenFile(job.Archive, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+			file, err := os.OpenFile(job.Archive, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+			if err != nil || job.ArchiveLimit == 0 {
+				return file, err
+			}
+			return &boundedFile{WriteCloser: file, left: job.ArchiveLimit}, nil
 		}}}, nil
 	}
 	if job.Push == "" {
@@ -126,6 +137,20 @@ func (c *Client) exports(job Job) ([]client.ExportEntry, error) {
 		attrs["rewrite-timestamp"] = "true"
 	}
 	return []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}, nil
+}
+
+// boundedFile takes up to a number of bytes.
+type boundedFile struct {
+	io.WriteCloser
+	left int64
+}
+
+// Write fails once the file would be too large.
+func (b *boundedFile) Write(data []byte) (int, error) {
+	if b.left -= int64(len(data)); b.left < 0 {
+		return 0, errors.New("the archive is larger than it may be")
+	}
+	return b.WriteCloser.Write(data)
 }
 
 // secrets are the job's, and the network's certificates.

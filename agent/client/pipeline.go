@@ -91,9 +91,56 @@ func (c *Client) CancelRun(ctx context.Context, id int64) (r agent.Run, err erro
 	return r, err
 }
 
-// RerunRun runs the commit of an earlier run again.
-func (c *Client) RerunRun(ctx context.Context, id int64) (r agent.Run, err error) {
-	err = c.call(ctx, http.MethodPost, runPath(id, "/rerun"), nil, &r)
+// ApproveRun has a run of a fork begin.
+func (c *Client) ApproveRun(ctx context.Context, id int64) (r agent.Run, err error) {
+	err = c.call(ctx, http.MethodPost, runPath(id, "/approve"), nil, &r)
+	return r, err
+}
+
+// RunTests lists the tests of a run.
+func (c *Client) RunTests(ctx context.Context, id int64) (list []agent.TestCase, err error) {
+	err = c.call(ctx, http.MethodGet, runPath(id, "/tests"), nil, &list)
+	return list, err
+}
+
+// SetPipelineEnv changes variables of a pipeline.
+func (c *Client) SetPipelineEnv(ctx context.Context, name string, env agent.PipelineEnv) (p agent.Pipeline, err error) {
+	err = c.call(ctx, http.MethodPatch, pipelinePath(name, "/env"), env, &p)
+	return p, err
+}
+
+// Previews lists the apps of pull requests.
+func (c *Client) Previews(ctx context.Context) (list []agent.Preview, err error) {
+	err = c.call(ctx, http.MethodGet, "/api/previews", nil, &list)
+	return list, err
+}
+
+// GitPermissions tries each permission that is needed of a repository.
+func (c *Client) GitPermissions(ctx context.Context, repository string) (list []agent.GitPermission, err error) {
+	err = c.call(ctx, http.MethodGet, "/api/github/permissions?repository="+url.QueryEscape(repository), nil, &list)
+	return list, err
+}
+
+// StartGitHubApp begins to make a GitHub App through the browser.
+func (c *Client) StartGitHubApp(ctx context.Context, start agent.GitHubAppStart) (form agent.GitHubAppForm, err error) {
+	err = c.call(ctx, http.MethodPost, "/api/github/app", start, &form)
+	return form, err
+}
+
+// CheckGitHubApp looks whether the App was installed, and connects by it.
+func (c *Client) CheckGitHubApp(ctx context.Context, account string) (g agent.GitHub, err error) {
+	err = c.call(ctx, http.MethodPost, "/api/github/app/check", map[string]string{"account": account}, &g)
+	return g, err
+}
+
+// RerunRun runs the commit of an earlier run again; with failed from the step
+// that failed.
+func (c *Client) RerunRun(ctx context.Context, id int64, failed bool) (r agent.Run, err error) {
+	more := "/rerun"
+	if failed {
+		more += "?failed=true"
+	}
+	err = c.call(ctx, http.MethodPost, runPath(id, more), nil, &r)
 	return r, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bradleyfalzon/ghinstallation/v2"
 	gh "github.com/google/go-github/v60/github"
 
 	"hks.dev/hks/agent"
@@ -28,7 +29,8 @@ const (
 // Config says which GitHub, and as whom.
 type Config struct {
 	URL   string // of the API; plain HTTP only on the loopback
-	Token string // fine-grained personal access token
+	Token string // fine-grained personal access token; empty: App is taken
+	App   App
 }
 
 // Client speaks to GitHub. It is safe for concurrent use.
@@ -37,34 +39,57 @@ type Client struct {
 	base   *url.URL
 	client *gh.Client
 
+	installation *ghinstallation.AppsTransport // nil: by token
+
 	mu    sync.Mutex        // guards the rest
 	etags map[string]string // by repository and branch
 }
 
 // New checks the settings; nothing is dialled.
 func New(cfg Config) (*Client, error) {
-	if cfg.URL == "" {
-		cfg.URL = PublicURL
+	base, err := apiURL(cfg.URL)
+	if err != nil {
+		return nil, err
 	}
-	base, err := url.Parse(strings.TrimSuffix(cfg.URL, "/") + "/")
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || !(base.Scheme == "https" || base.Scheme == "http" && loopback(base.Hostname())) {
-		return nil, agent.Errorf(agent.CodeInvalid, "give it as https://HOST/api/v3/", "%q is not the address of GitHub's API", cfg.URL)
-	}
-	if cfg.Token == "" || strings.ContainsFunc(cfg.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	c := &Client{cfg: cfg, base: base, etags: map[string]string{}}
+	// GitHub redirects for renamed repositories; the token stays with its host.
+	plain := &http.Client{Timeout: callTimeout, CheckRedirect: stay(base)}
+	switch {
+	case cfg.App.ID != 0:
+		if c.installation, err = appTransport(base, cfg.App); err != nil {
+			return nil, err
+		}
+		plain.Transport = c.newInstallation()
+		c.client = gh.NewClient(plain)
+	case cfg.Token == "" || strings.ContainsFunc(cfg.Token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return nil, agent.Errorf(agent.CodeInvalid, "make one at GitHub: Settings, Developer settings, Fine-grained tokens", "a token is needed to connect GitHub")
+	default:
+		c.client = gh.NewClient(plain).WithAuthToken(cfg.Token)
 	}
-	client := gh.NewClient(&http.Client{
-		Timeout: callTimeout,
-		// GitHub redirects for renamed repositories; the token stays with its host.
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > 3 || r.URL.Host != base.Host || r.URL.Scheme != base.Scheme {
-				return http.ErrUseLastResponse
-			}
-			return nil
-		},
-	}).WithAuthToken(cfg.Token)
-	client.BaseURL = base
-	return &Client{cfg: cfg, base: base, client: client, etags: map[string]string{}}, nil
+	c.client.BaseURL = base
+	return c, nil
+}
+
+// apiURL checks the address of an API; empty is github.com's.
+func apiURL(text string) (*url.URL, error) {
+	if text == "" {
+		text = PublicURL
+	}
+	base, err := url.Parse(strings.TrimSuffix(text, "/") + "/")
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || !(base.Scheme == "https" || base.Scheme == "http" && loopback(base.Hostname())) {
+		return nil, agent.Errorf(agent.CodeInvalid, "give it as https://HOST/api/v3/", "%q is not the address of GitHub's API", text)
+	}
+	return base, nil
+}
+
+// stay follows redirects to the same host only.
+func stay(base *url.URL) func(r *http.Request, via []*http.Request) error {
+	return func(r *http.Request, via []*http.Request) error {
+		if len(via) > 3 || r.URL.Host != base.Host || r.URL.Scheme != base.Scheme {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
 }
 
 func loopback(host string) bool {
@@ -77,6 +102,10 @@ func (c *Client) URL() string { return c.base.String() }
 
 // Login tells whose token it is.
 func (c *Client) Login(ctx context.Context) (string, error) {
+	if c.installation != nil {
+		about, _, err := Installed(ctx, c.base.String(), c.cfg.App)
+		return about.Slug, err
+	}
 	user, _, err := c.client.Users.Get(ctx, "")
 	if err != nil {
 		return "", explain(err, "", "")
@@ -87,6 +116,22 @@ func (c *Client) Login(ctx context.Context) (string, error) {
 // Repositories lists what the token can see.
 func (c *Client) Repositories(ctx context.Context) ([]agent.GitRepository, error) {
 	var all []agent.GitRepository
+	if c.installation != nil {
+		options := &gh.ListOptions{PerPage: 100}
+		for range mostPages {
+			page, answer, err := c.client.Apps.ListRepos(ctx, options)
+			if err != nil {
+				return nil, explain(err, "", "Metadata: read")
+			}
+			for _, r := range page.Repositories {
+				all = append(all, agent.GitRepository{Name: r.GetFullName(), Branch: r.GetDefaultBranch(), Private: r.GetPrivate()})
+			}
+			if options.Page = answer.NextPage; options.Page == 0 {
+				break
+			}
+		}
+		return all, nil
+	}
 	options := &gh.RepositoryListByAuthenticatedUserOptions{Sort: "pushed", ListOptions: gh.ListOptions{PerPage: 100}}
 	for range mostPages {
 		page, answer, err := c.client.Repositories.ListByAuthenticatedUser(ctx, options)
@@ -157,7 +202,7 @@ func (c *Client) Head(ctx context.Context, name, branch, known string) (commit a
 	}, found.GetSHA() != known, nil
 }
 
-// AddHook installs a webhook for pushes, and returns its id.
+// AddHook installs a webhook for pushes and pull requests, and returns its id.
 func (c *Client) AddHook(ctx context.Context, name, target, secret string) (int64, error) {
 	owner, repo, err := split(name)
 	if err != nil {
@@ -167,7 +212,7 @@ func (c *Client) AddHook(ctx context.Context, name, target, secret string) (int6
 		return 0, errors.New("a webhook needs a secret")
 	}
 	hook, _, err := c.client.Repositories.CreateHook(ctx, owner, repo, &gh.Hook{
-		Events: []string{"push"}, Active: gh.Bool(true),
+		Events: []string{"push", "pull_request"}, Active: gh.Bool(true),
 		// The appliance's certificate is its own; what is sent is signed, and
 		// taken as a hint to look at the branch only.
 		Config: &gh.HookConfig{URL: &target, ContentType: gh.String("json"), Secret: &secret, InsecureSSL: gh.String("1")},

@@ -77,15 +77,8 @@ func TestA30CommitIsFoundAndCloned(t *testing.T) {
 	if _, same := d.Asked(); same != 1 {
 		t.Errorf("%d answers were 304", same)
 	}
-	checkout := filepath.Join(t.TempDir(), "checkout")
-	if err := c.Clone(t.Context(), d.Name, sha, checkout); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := os.ReadFile(filepath.Join(checkout, "a.txt")); err != nil || string(data) != "hello" {
-		t.Errorf("got %q, %v", data, err)
-	}
-	if _, err := os.Stat(filepath.Join(checkout, ".git")); err == nil {
-		t.Error("git's own files are still there")
+	if address, basic, err := c.CloneFrom(t.Context(), d.Name); err != nil || basic != "x-access-token:"+double.Token || !strings.HasSuffix(address, "/octo/hello.git") {
+		t.Errorf("it is cloned from %s: %v", address, err)
 	}
 	d.Refuse("/statuses/")
 	if err := c.SetStatus(t.Context(), d.Name, sha, "success", "fine", ""); agent.CodeOf(err) != agent.CodeGitHub || !strings.Contains(err.Error(), "Commit statuses") {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -70,15 +71,29 @@ func (m *Manager) look(ctx context.Context, name, trigger string) error {
 			m.tell(ctx, "warning", name, "its branch can't be looked at: "+note, "")
 		}
 	}
-	if err != nil || !changed {
+	if err == nil && changed {
+		err = m.pushed(ctx, p, commit, trigger)
+	}
+	return errors.Join(err, m.lookAtPulls(ctx, p, trigger), m.lookAtTags(ctx, p))
+}
+
+// pushed accepts a run of a new commit, unless it touches nothing that the
+// pipeline is about.
+func (m *Manager) pushed(ctx context.Context, p agent.Pipeline, commit agent.Commit, trigger string) error {
+	touched, err := m.touches(ctx, p, commit.SHA)
+	if err != nil {
 		return err
 	}
-	_, err = m.accept(ctx, p, commit, trigger, "push", true)
+	if !touched {
+		m.tell(ctx, "info", p.Name, short(commit.SHA)+" touches nothing that starts a run", "push")
+		return m.cfg.Store.SetPipelineHead(ctx, p.Name, commit.SHA)
+	}
+	_, err = m.accept(ctx, p, agent.Run{Commit: commit, Trigger: trigger, By: "push", Before: p.Head}, true)
 	return err
 }
 
 func (m *Manager) head(ctx context.Context, p agent.Pipeline) (agent.Commit, bool, error) {
-	host, err := m.connected(ctx)
+	host, err := m.hostOf(ctx, p)
 	if err != nil {
 		return agent.Commit{}, false, err
 	}
@@ -86,25 +101,50 @@ func (m *Manager) head(ctx context.Context, p agent.Pipeline) (agent.Commit, boo
 }
 
 // accept writes a run down and has it begin when its turn comes.
-func (m *Manager) accept(ctx context.Context, p agent.Pipeline, commit agent.Commit, trigger, by string, onlyNew bool) (agent.Run, error) {
+func (m *Manager) accept(ctx context.Context, p agent.Pipeline, r agent.Run, onlyNew bool) (agent.Run, error) {
 	unfinished, err := m.cfg.Store.UnfinishedRuns(ctx)
 	if err != nil {
 		return agent.Run{}, err
 	}
-	if len(unfinished) >= mostQueued {
-		return agent.Run{}, agent.Errorf(agent.CodeTooMany, "wait for one to end, or cancel one: hks pipeline runs", "%d runs are waiting already", len(unfinished))
+	queued, waiting := 0, 0
+	for _, other := range unfinished {
+		switch {
+		case !other.Waits():
+			queued++
+		case other.Pipeline == p.Name:
+			waiting++
+		}
 	}
-	run, added, superseded, err := m.cfg.Store.AddRun(ctx, agent.Run{
-		Pipeline: p.Name, Repository: p.Repository, Branch: p.Branch, Commit: commit, Trigger: trigger, By: by,
-		Steps: []agent.RunStep{{Name: agent.StepCheckout, Status: agent.RunPending}, {Name: agent.StepBuild, Status: agent.RunPending}, {Name: agent.StepDeploy, Status: agent.RunPending}},
-	}, onlyNew)
+	switch {
+	case !r.Waits() && queued >= mostQueued:
+		return agent.Run{}, agent.Errorf(agent.CodeTooMany, "wait for one to end, or cancel one: hks pipeline runs", "%d runs are waiting already", queued)
+	case r.Waits() && waiting >= mostWaiting:
+		return agent.Run{}, agent.Errorf(agent.CodeTooMany, "approve or cancel them: hks pipeline runs "+p.Name, "%d runs of %s wait for approval already", waiting, p.Name)
+	}
+	r.Pipeline, r.Repository = p.Name, p.Repository
+	if r.Branch == "" {
+		r.Branch = p.Branch
+	}
+	names := []string{agent.StepCheckout, agent.StepBuild}
+	if r.Deploys() {
+		names = append(names, agent.StepDeploy)
+	}
+	r.Steps = nil
+	for _, name := range names {
+		r.Steps = append(r.Steps, agent.RunStep{Name: name, Status: agent.RunPending})
+	}
+	run, added, superseded, err := m.cfg.Store.AddRun(ctx, r, onlyNew)
 	if err != nil || !added {
 		return run, err
 	}
 	for _, old := range superseded {
 		m.cfg.Publish("run", old.Pipeline, old)
 	}
-	m.tell(ctx, "info", p.Name, fmt.Sprintf("run %d of %s accepted", run.ID, short(commit.SHA)), by)
+	words := fmt.Sprintf("run %d of %s accepted", run.ID, short(run.Commit.SHA))
+	if run.Waits() {
+		words += fmt.Sprintf(": it comes of a fork, so it waits for hks pipeline approve %d", run.ID)
+	}
+	m.tell(ctx, "info", p.Name, words, run.By)
 	m.cfg.Publish("run", run.Pipeline, run)
 	return run, m.next(ctx)
 }
@@ -120,11 +160,13 @@ func (m *Manager) Trigger(ctx context.Context, name, by string) (agent.Run, erro
 	if err != nil {
 		return agent.Run{}, err
 	}
-	return m.accept(ctx, p, commit, "manual", by, false)
+	return m.accept(ctx, p, agent.Run{Commit: commit, Trigger: "manual", By: by}, false)
 }
 
-// Rerun runs the commit of an earlier run again.
-func (m *Manager) Rerun(ctx context.Context, id int64, by string) (agent.Run, error) {
+// Rerun runs the commit of an earlier run again: all of it, or with failed
+// from the step that failed. What a build had done before it failed is in the
+// builder's cache; a release that failed is made again without a build.
+func (m *Manager) Rerun(ctx context.Context, id int64, failed bool, by string) (agent.Run, error) {
 	r, err := m.Run(ctx, id)
 	if err != nil {
 		return agent.Run{}, err
@@ -132,11 +174,21 @@ func (m *Manager) Rerun(ctx context.Context, id int64, by string) (agent.Run, er
 	if !r.Status.Done() {
 		return agent.Run{}, agent.Errorf(agent.CodeConflict, fmt.Sprintf("cancel it first: hks pipeline cancel %d", id), "run %d is %s", id, r.Status)
 	}
+	if failed && r.Status == agent.RunSucceeded {
+		return agent.Run{}, agent.Errorf(agent.CodeConflict, fmt.Sprintf("run all of it again: hks pipeline rerun %d", id), "no step of run %d failed", id)
+	}
 	p, err := m.Get(ctx, r.Pipeline)
 	if err != nil {
 		return agent.Run{}, err
 	}
-	return m.accept(ctx, p, r.Commit, "rerun", by, false)
+	next := agent.Run{Commit: r.Commit, Branch: r.Branch, Trigger: "rerun", By: by, Of: r.ID, Pull: r.Pull, App: r.App, Before: r.Before}
+	if r.Pull != nil && r.Pull.Fork {
+		next.Approval = by // whoever asks for it has seen it
+	}
+	if failed && r.Release > 0 {
+		next.Again, next.Build = r.Release, r.Build
+	}
+	return m.accept(ctx, p, next, false)
 }
 
 // Run returns one run.

@@ -19,6 +19,8 @@ import (
 
 const (
 	pollEvery   = 30 * time.Second
+	atATime     = 4  // runs; those of branches before those of pull requests
+	mostWaiting = 20 // runs of forks, of one pipeline, that wait for approval
 	lookTimeout = 30 * time.Second
 	runDeadline = 45 * time.Minute
 	stepPoll    = 500 * time.Millisecond // between two looks at a build or a release
@@ -27,10 +29,12 @@ const (
 
 // Config is what the manager needs.
 type Config struct {
-	Store    Store
-	Dial     func(url, token string) (Host, error)
-	Builds   Builder
-	Releases Releases
+	Store      Store
+	Dial       func(g agent.GitHub, secret string) (Host, error) // secret: a token, or the key of g.App
+	GitHubApps GitHubApps                                        // nil: there is no way to make one
+	Remotes    Remotes                                           // nil: GitHub only
+	Builds     Builder
+	Apps       Apps
 
 	Dir      string // of checkouts
 	Publish  func(kind, subject string, object any)
@@ -38,6 +42,8 @@ type Config struct {
 	// Ended is told of each run that ended, with the one before it of the same
 	// pipeline, so that failed and fixed can be told apart. May be nil.
 	Ended func(ctx context.Context, run agent.Run, before *agent.Run)
+	// Notice tells the owner, by the channels, what is no incident. May be nil.
+	Notice func(ctx context.Context, text string)
 
 	Now func() time.Time // default time.Now
 	Log *slog.Logger
@@ -55,7 +61,9 @@ type Manager struct {
 	host    Host                              // nil: not connected, or not known yet
 	looks   map[string]chan string            // by pipeline: holds the trigger of a look that is asked for
 	running map[int64]context.CancelCauseFunc // by run
-	busy    map[string]bool                   // by pipeline
+	busy    map[string]bool                   // by the app that is built
+	setups  map[string]setup                  // Apps that are being made, by state
+	removes map[string]bool                   // previews that are being removed, by app
 	loops   map[string]context.CancelFunc     // by pipeline
 }
 
@@ -63,8 +71,8 @@ var errCancelled = errors.New("cancelled")
 
 // New checks the settings; Start begins the work.
 func New(cfg Config) (*Manager, error) {
-	if cfg.Store == nil || cfg.Dial == nil || cfg.Builds == nil || cfg.Releases == nil || cfg.Dir == "" {
-		return nil, errors.New("pipeline: Store, Dial, Builds, Releases and Dir are needed")
+	if cfg.Store == nil || cfg.Dial == nil || cfg.Builds == nil || cfg.Apps == nil || cfg.Dir == "" {
+		return nil, errors.New("pipeline: Store, Dial, Builds, Apps and Dir are needed")
 	}
 	if cfg.Publish == nil {
 		cfg.Publish = func(string, string, any) {}
@@ -75,6 +83,9 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Ended == nil {
 		cfg.Ended = func(context.Context, agent.Run, *agent.Run) {}
 	}
+	if cfg.Notice == nil {
+		cfg.Notice = func(context.Context, string) {}
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -82,7 +93,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Manager{
-		cfg: cfg, looks: map[string]chan string{}, running: map[int64]context.CancelCauseFunc{}, busy: map[string]bool{}, loops: map[string]context.CancelFunc{},
+		cfg: cfg, looks: map[string]chan string{}, running: map[int64]context.CancelCauseFunc{}, busy: map[string]bool{}, removes: map[string]bool{}, setups: map[string]setup{}, loops: map[string]context.CancelFunc{},
 	}, nil
 }
 
@@ -106,6 +117,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	for _, p := range pipelines {
 		m.watch(p.Name)
 	}
+	m.ended.Go(func() { m.sweep(m.ctx) })
 	return m.next(ctx)
 }
 
@@ -135,7 +147,16 @@ func (m *Manager) Connect(ctx context.Context, request agent.GitHubConnect, by s
 			return agent.GitHub{}, agent.Errorf(agent.CodeInvalid, "give it as https://HOST:8443", "%q is not an address that GitHub can send webhooks to", request.HookURL)
 		}
 	}
-	host, err := m.cfg.Dial(request.URL, request.Token)
+	g := agent.GitHub{URL: request.URL, HookURL: strings.TrimSuffix(request.HookURL, "/")}
+	if request.AppID != 0 || request.AppKey != "" {
+		return m.connectApp(ctx, g, request, by)
+	}
+	return m.connect(ctx, g, request.Token, by)
+}
+
+// connect sees whether GitHub knows a secret, and keeps it.
+func (m *Manager) connect(ctx context.Context, g agent.GitHub, secret, by string) (agent.GitHub, error) {
+	host, err := m.cfg.Dial(g, secret)
 	if err != nil {
 		return agent.GitHub{}, err
 	}
@@ -143,8 +164,8 @@ func (m *Manager) Connect(ctx context.Context, request agent.GitHubConnect, by s
 	if err != nil {
 		return agent.GitHub{}, err
 	}
-	g := agent.GitHub{Connected: true, URL: host.URL(), Login: login, HookURL: strings.TrimSuffix(request.HookURL, "/"), CheckedAt: m.cfg.Now().UTC()}
-	if err := m.cfg.Store.PutGitHub(ctx, g, request.Token); err != nil {
+	g.Connected, g.URL, g.Login, g.CheckedAt = true, host.URL(), login, m.cfg.Now().UTC()
+	if err := m.cfg.Store.PutGitHub(ctx, g, secret); err != nil {
 		return agent.GitHub{}, err
 	}
 	m.mu.Lock()
@@ -195,7 +216,7 @@ func (m *Manager) connected(ctx context.Context) (Host, error) {
 	if !g.Connected {
 		return nil, agent.Errorf(agent.CodeConflict, "connect it: hks github connect", "GitHub is not connected")
 	}
-	if host, err = m.cfg.Dial(g.URL, token); err != nil {
+	if host, err = m.cfg.Dial(g, token); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -206,6 +227,30 @@ func (m *Manager) connected(ctx context.Context) (Host, error) {
 	return m.host, nil
 }
 
+// hostOf is where a pipeline's repository is.
+func (m *Manager) hostOf(ctx context.Context, p agent.Pipeline) (Host, error) {
+	if p.Remote == "" {
+		return m.connected(ctx)
+	}
+	if m.cfg.Remotes == nil {
+		return nil, agent.Errorf(agent.CodeInvalid, "", "this appliance reads no plain git repositories")
+	}
+	secret, err := m.cfg.Store.GitSecret(ctx, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	return m.cfg.Remotes.Open(p, secret)
+}
+
+// hostOfRun is where a run's commit is; also when its pipeline is gone.
+func (m *Manager) hostOfRun(ctx context.Context, r *agent.Run) (Host, error) {
+	p, err := m.Get(ctx, r.Pipeline)
+	if err != nil && agent.CodeOf(err) != agent.CodeNotFound {
+		return nil, err
+	}
+	return m.hostOf(ctx, p)
+}
+
 // Create checks a pipeline against the repository, installs its webhook where
 // GitHub can reach this appliance, and begins the first run.
 func (m *Manager) Create(ctx context.Context, p agent.Pipeline, by string) (agent.Pipeline, error) {
@@ -214,6 +259,9 @@ func (m *Manager) Create(ctx context.Context, p agent.Pipeline, by string) (agen
 	}
 	if _, err := m.Get(ctx, p.Name); err == nil {
 		return agent.Pipeline{}, taken(p.Name)
+	}
+	if p.Remote != "" {
+		return m.createRemote(ctx, p, by)
 	}
 	host, err := m.connected(ctx)
 	if err != nil {
@@ -234,7 +282,7 @@ func (m *Manager) Create(ctx context.Context, p agent.Pipeline, by string) (agen
 		return agent.Pipeline{}, err
 	}
 	secret := rand.Text()
-	p.Head, p.HookID, p.HookNote, p.PollNote, p.CreatedAt = "", 0, "", "", m.cfg.Now().UTC()
+	p.Head, p.HookID, p.HookNote, p.PollNote, p.Variables, p.CreatedAt = "", 0, "", "", nil, m.cfg.Now().UTC()
 	added, err := m.cfg.Store.AddPipeline(ctx, p, secret)
 	if err == nil && !added {
 		err = taken(p.Name)
@@ -242,12 +290,15 @@ func (m *Manager) Create(ctx context.Context, p agent.Pipeline, by string) (agen
 	if err != nil {
 		return agent.Pipeline{}, err
 	}
+	if err := m.noteTags(ctx, host, p); err != nil {
+		return agent.Pipeline{}, errors.Join(err, m.cfg.Store.RemovePipeline(ctx, p.Name))
+	}
 	m.hook(ctx, host, &p, secret)
 	if err := m.cfg.Store.UpdatePipeline(ctx, p); err != nil {
 		return agent.Pipeline{}, err
 	}
 	m.tell(ctx, "info", p.Name, fmt.Sprintf("pipeline for %s, branch %s, created", p.Repository, p.Branch), by)
-	if _, err := m.accept(ctx, p, commit, "manual", by, false); err != nil {
+	if _, err := m.accept(ctx, p, agent.Run{Commit: commit, Trigger: "manual", By: by}, false); err != nil {
 		return agent.Pipeline{}, err
 	}
 	m.watch(p.Name)
@@ -278,29 +329,44 @@ func check(p agent.Pipeline) error {
 	if err := agent.ValidateName("pipeline", p.Name); err != nil {
 		return err
 	}
-	if err := github.ValidateRepository(p.Repository); err != nil {
-		return err
+	if p.Remote == "" {
+		if err := github.ValidateRepository(p.Repository); err != nil {
+			return err
+		}
 	}
 	if p.Branch != "" {
 		if err := github.ValidateBranch(p.Branch); err != nil {
 			return err
 		}
 	}
-	return checkFolder(p.Folder)
+	return checkSettings(p)
 }
 
-// Edit changes branch, folder and tests of a pipeline.
+// Edit changes the settings of a pipeline, all of them; an empty branch stays
+// as it was.
 func (m *Manager) Edit(ctx context.Context, change agent.Pipeline, by string) (agent.Pipeline, error) {
 	p, err := m.Get(ctx, change.Name)
 	if err != nil {
 		return agent.Pipeline{}, err
 	}
-	p.Folder, p.SkipTests = change.Folder, change.SkipTests
-	if change.Branch != "" {
-		p.Branch = change.Branch
-	}
+	tags := p.PromoteTags
+	p = edited(p, change)
 	if err := check(p); err != nil {
 		return agent.Pipeline{}, err
+	}
+	if change.HostKey != "" && p.Remote != "" && m.cfg.Remotes != nil {
+		if p.HostPrint, err = m.cfg.Remotes.Fingerprint(p.HostKey); err != nil {
+			return agent.Pipeline{}, agent.Errorf(agent.CodeInvalid, "give it as a line of known_hosts without the host", "that is no key of an SSH server")
+		}
+	}
+	if p.PromoteTags != tags && p.PromoteTags != "" {
+		host, err := m.hostOf(ctx, p)
+		if err == nil {
+			err = m.noteTags(ctx, host, p)
+		}
+		if err != nil {
+			return agent.Pipeline{}, err
+		}
 	}
 	if err := m.cfg.Store.UpdatePipeline(ctx, p); err != nil {
 		return agent.Pipeline{}, err
@@ -312,7 +378,13 @@ func (m *Manager) Edit(ctx context.Context, change agent.Pipeline, by string) (a
 
 // List returns all pipelines.
 func (m *Manager) List(ctx context.Context) ([]agent.Pipeline, error) {
-	return m.cfg.Store.Pipelines(ctx)
+	all, err := m.cfg.Store.Pipelines(ctx)
+	for i := range all {
+		if err == nil {
+			all[i].Variables, err = m.variables(ctx, all[i].Name)
+		}
+	}
+	return all, err
 }
 
 // Get returns one pipeline.
@@ -323,7 +395,8 @@ func (m *Manager) Get(ctx context.Context, name string) (agent.Pipeline, error) 
 	}
 	for _, p := range all {
 		if p.Name == name {
-			return p, nil
+			p.Variables, err = m.variables(ctx, name)
+			return p, err
 		}
 	}
 	return agent.Pipeline{}, agent.Errorf(agent.CodeNotFound, "hks pipeline list shows what there is", "there is no pipeline %s", name)
@@ -402,10 +475,15 @@ func (m *Manager) Receive(ctx context.Context, name string, r *http.Request) (ag
 		return d, missing
 	case d.ID == "":
 		d.Outcome, d.Why = "ignored", "it has no X-GitHub-Delivery"
-	case d.Event != "push":
-		d.Outcome, d.Why = "ignored", "only pushes start runs"
+	case d.Event != "push" && d.Event != "pull_request":
+		d.Outcome, d.Why = "ignored", "only pushes and pull requests start runs"
 	case !strings.EqualFold(hook.Repository, p.Repository):
 		d.Outcome, d.Why = "ignored", "it is of another repository"
+	case d.Event == "pull_request":
+		if !p.PullRequests {
+			d.Outcome, d.Why = "ignored", "pull requests are not built"
+		}
+	case strings.HasPrefix(hook.Ref, "refs/tags/") && p.PromoteTags != "" && !hook.Deleted:
 	case hook.Ref != "refs/heads/"+p.Branch || hook.Deleted:
 		d.Outcome, d.Why = "ignored", "it is not a push to "+p.Branch
 	}

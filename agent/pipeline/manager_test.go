@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +33,102 @@ type world struct {
 	fails    bool
 	hook     string // the webhook's secret
 	looks    int
+
+	requests    []agent.BuildRequest
+	files       []string // that differ between any two commits
+	pulls       []agent.Pull
+	tags        map[string]string
+	tests       []agent.TestCase
+	deployments []string
+	rollout     agent.ReleaseStatus // of every release; default succeeded
+	released    []agent.Release     // made again
+	promoted    []string
+	deleted     []string
+	serving     int           // release of staging
+	slow        time.Duration // that a build takes more
+}
+
+func (w *world) Changed(context.Context, string, string, string) ([]string, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files, false, nil
+}
+
+func (w *world) Pulls(context.Context, string) ([]agent.Pull, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.pulls), true, nil
+}
+
+func (w *world) Tags(context.Context, string) (map[string]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.tags), nil
+}
+
+func (w *world) Permissions(context.Context, string) ([]agent.GitPermission, error) { return nil, nil }
+
+func (w *world) AddDeployment(_ context.Context, _, sha, environment, _ string) (int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deployments = append(w.deployments, sha[:1]+" "+environment)
+	return int64(len(w.deployments)), nil
+}
+
+func (w *world) SetDeployment(_ context.Context, _ string, _ int64, state, _ string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deployments = append(w.deployments, state)
+	return nil
+}
+
+func (w *world) Tests(context.Context, int64) ([]agent.TestCase, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.tests), nil
+}
+
+// deployTo is what the world has of the apps.
+type deployTo struct{ *world }
+
+func (w deployTo) Get(context.Context, string, agent.Environment) (agent.App, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return agent.App{Release: w.serving}, nil
+}
+
+func (w deployTo) Releases(context.Context, string, agent.Environment) ([]agent.Release, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.released), nil
+}
+
+func (w deployTo) Again(_ context.Context, _ string, _ agent.Environment, number int, by string) (agent.Release, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := agent.Release{Number: 100 + number, By: by}
+	w.released = append(w.released, r)
+	return r, nil
+}
+
+func (w deployTo) Promote(_ context.Context, app string, _, to agent.Environment, by string) (agent.Release, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.promoted = append(w.promoted, fmt.Sprintf("%s to %s by %s", app, to, by))
+	return agent.Release{Number: 1}, nil
+}
+
+func (w deployTo) Delete(_ context.Context, app string, _ agent.Environment, _ string) (agent.Deletion, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deleted = append(w.deleted, app)
+	return agent.Deletion{}, nil
+}
+
+func (w *world) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
 }
 
 func (w *world) URL() string                           { return "https://github.example/" }
@@ -73,12 +171,13 @@ func (w *world) Clone(_ context.Context, _, sha, folder string) error {
 	return os.WriteFile(filepath.Join(folder, "main.go"), []byte(sha), 0o600)
 }
 
-func (w *world) Submit(_ context.Context, app string, env agent.Environment, _ agent.BuildRequest, source io.Reader, by string) (agent.Build, error) {
+func (w *world) Submit(_ context.Context, app string, env agent.Environment, request agent.BuildRequest, source io.Reader, by string) (agent.Build, error) {
 	if _, err := io.Copy(io.Discard, source); err != nil {
 		return agent.Build{}, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.requests = append(w.requests, request)
 	b := agent.Build{ID: int64(len(w.builds) + 1), App: app, Environment: env, Status: agent.RunRunning, By: by}
 	w.builds[b.ID], w.begun[b.ID] = &b, time.Now()
 	return b, nil
@@ -98,7 +197,7 @@ func (w *world) Get(_ context.Context, id int64) (agent.Build, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := w.builds[id]
-	if !b.Status.Done() && time.Since(w.begun[id]) >= time.Minute {
+	if !b.Status.Done() && time.Since(w.begun[id]) >= time.Minute+w.slow {
 		b.Status, b.Release = agent.RunSucceeded, int(id)
 		if w.fails {
 			b.Status, b.Failure = agent.RunFailed, &agent.Failure{Code: agent.CodeBuildFailed, Message: "1 test failed", Fix: "mend it"}
@@ -114,8 +213,14 @@ func (w *world) Cancel(_ context.Context, id int64, _ string) (agent.Build, erro
 	return *w.builds[id], nil
 }
 
-func (w *world) Release(_ context.Context, _ string, _ agent.Environment, number int) (agent.Release, error) {
-	return agent.Release{Number: number, Status: agent.ReleaseSucceeded}, nil
+func (w deployTo) Release(_ context.Context, _ string, _ agent.Environment, number int) (agent.Release, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	status := w.rollout
+	if status == "" || number > 100 {
+		status = agent.ReleaseSucceeded
+	}
+	return agent.Release{Number: number, Status: status}, nil
 }
 
 func (w *world) push(sha string) {
@@ -132,6 +237,7 @@ type bench struct {
 	store *store.Store
 	dir   string
 	ended []string
+	news  []string
 }
 
 func newBench(t *testing.T) *bench {
@@ -162,7 +268,9 @@ func (b *bench) restart() {
 	b.t.Helper()
 	var err error
 	b.Manager, err = New(Config{
-		Store: b.store, Dial: func(string, string) (Host, error) { return b.world, nil }, Builds: b.world, Releases: b.world, Dir: filepath.Join(b.dir, "checkouts"),
+		Store: b.store, Dial: func(agent.GitHub, string) (Host, error) { return b.world, nil }, Builds: b.world, Apps: deployTo{b.world},
+		Notice: func(_ context.Context, text string) { b.news = append(b.news, text) },
+		Dir:    filepath.Join(b.dir, "checkouts"),
 		Ended: func(_ context.Context, run agent.Run, before *agent.Run) {
 			words := string(run.Status)
 			if before != nil {
@@ -203,12 +311,17 @@ func (b *bench) history() string {
 // deliver sends a webhook as GitHub would.
 func (b *bench) deliver(id, secret, ref string) string {
 	b.t.Helper()
+	return b.deliverEvent("push", id, secret, ref)
+}
+
+func (b *bench) deliverEvent(event, id, secret, ref string) string {
+	b.t.Helper()
 	body := fmt.Sprintf(`{"ref":%q,"repository":{"full_name":"octo/shop"}}`, ref)
 	r := httptest.NewRequestWithContext(b.t.Context(), http.MethodPost, "/", strings.NewReader(body))
 	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = mac.Write([]byte(body))
 	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	r.Header.Set("X-GitHub-Event", "push")
+	r.Header.Set("X-GitHub-Event", event)
 	r.Header.Set("X-GitHub-Delivery", id)
 	r.Header.Set("Content-Type", "application/json")
 	d, err := b.Receive(b.t.Context(), "shop", r)
@@ -298,7 +411,7 @@ func TestA32FailureIsToldAndSoIsTheMend(t *testing.T) {
 		if err != nil || runs[0].Failure == nil || runs[0].Failure.Message != "1 test failed" {
 			t.Fatalf("%+v %v", runs, err)
 		}
-		if _, err := b.Rerun(t.Context(), runs[0].ID, "owner"); err != nil {
+		if _, err := b.Rerun(t.Context(), runs[0].ID, false, "owner"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)

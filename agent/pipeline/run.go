@@ -2,12 +2,14 @@ package pipeline
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,11 +29,13 @@ func (m *Manager) next(ctx context.Context) error {
 	if m.ctx == nil || m.ctx.Err() != nil {
 		return nil // the next start finds them
 	}
+	// Pull requests must not keep a branch waiting.
+	slices.SortStableFunc(unfinished, func(a, b agent.Run) int { return cmp.Compare(pullNumber(a), pullNumber(b)) })
 	for _, r := range unfinished {
-		if m.busy[r.Pipeline] {
+		if m.busy[r.Target()] || r.Waits() || len(m.running) >= atATime {
 			continue
 		}
-		m.busy[r.Pipeline] = true
+		m.busy[r.Target()] = true
 		runCtx, cancel := context.WithCancelCause(m.ctx)
 		m.running[r.ID] = cancel
 		m.ended.Go(func() {
@@ -39,7 +43,7 @@ func (m *Manager) next(ctx context.Context) error {
 			m.do(runCtx, r.ID)
 			m.mu.Lock()
 			delete(m.running, r.ID)
-			delete(m.busy, r.Pipeline)
+			delete(m.busy, r.Target())
 			m.mu.Unlock()
 			if err := m.next(context.WithoutCancel(runCtx)); err != nil {
 				m.cfg.Log.Error("the next run can't be begun", "err", err)
@@ -47,6 +51,13 @@ func (m *Manager) next(ctx context.Context) error {
 		})
 	}
 	return nil
+}
+
+func pullNumber(r agent.Run) int {
+	if r.Pull == nil {
+		return 0
+	}
+	return r.Pull.Number
 }
 
 // do takes a run to its end, unless the agent's end interrupts it.
@@ -64,7 +75,9 @@ func (m *Manager) do(ctx context.Context, id int64) {
 	if !m.keep(ctx, &r) {
 		return
 	}
-	m.status(ctx, &r, "pending", "hks builds and tests it")
+	if r.Again == 0 {
+		m.status(ctx, &r, "pending", "hks builds and tests it")
+	}
 	err = m.steps(ctx, &r)
 	after := context.WithoutCancel(ctx)
 	switch {
@@ -87,6 +100,9 @@ func (m *Manager) do(ctx context.Context, id int64) {
 
 // steps goes on where the run was left: a build that it began is waited for, not begun again.
 func (m *Manager) steps(ctx context.Context, r *agent.Run) error {
+	if r.Again > 0 {
+		return m.again(ctx, r)
+	}
 	if err := m.adopt(ctx, r); err != nil {
 		return err
 	}
@@ -103,17 +119,52 @@ func (m *Manager) steps(ctx context.Context, r *agent.Run) error {
 	if err != nil {
 		return err
 	}
+	m.keepTests(ctx, r)
 	switch build.Status {
 	case agent.RunFailed:
 		return &agent.Error{Code: build.Failure.Code, Message: build.Failure.Message, Fix: build.Failure.Fix}
 	case agent.RunCancelled:
 		return agent.Errorf(agent.CodeBuildFailed, fmt.Sprintf("run it again: hks pipeline rerun %d", r.ID), "its build %d was cancelled", build.ID)
 	}
+	if !r.Deploys() {
+		return nil
+	}
 	r.Release = build.Release
 	if !m.step(ctx, r, agent.StepDeploy) {
 		return errNotKept
 	}
-	return m.waitRelease(ctx, r.Pipeline, r.Release)
+	m.deployment(ctx, r)
+	return m.waitRelease(ctx, r.Target(), r.Release)
+}
+
+// again makes the release of an earlier run once more.
+func (m *Manager) again(ctx context.Context, r *agent.Run) error {
+	if !m.step(ctx, r, agent.StepDeploy) {
+		return errNotKept
+	}
+	if r.Release == 0 {
+		releases, err := m.cfg.Apps.Releases(ctx, r.Target(), agent.Staging)
+		if err != nil {
+			return err
+		}
+		for _, release := range releases {
+			if release.By == mark(r) { // made just before the agent died
+				r.Release = release.Number
+			}
+		}
+	}
+	if r.Release == 0 {
+		release, err := m.cfg.Apps.Again(ctx, r.Target(), agent.Staging, r.Again, mark(r))
+		if err != nil {
+			return err
+		}
+		r.Release = release.Number
+	}
+	if !m.keep(ctx, r) {
+		return errNotKept
+	}
+	m.deployment(ctx, r)
+	return m.waitRelease(ctx, r.Target(), r.Release)
 }
 
 // mark is by whom a run's build is; it is found again by it.
@@ -124,7 +175,7 @@ func (m *Manager) adopt(ctx context.Context, r *agent.Run) error {
 	if r.Build != 0 {
 		return nil
 	}
-	builds, err := m.cfg.Builds.List(ctx, r.Pipeline, agent.Staging)
+	builds, err := m.cfg.Builds.List(ctx, r.Target(), agent.Staging)
 	if err != nil {
 		return err
 	}
@@ -146,7 +197,7 @@ func (m *Manager) submit(ctx context.Context, r *agent.Run) error {
 	if err != nil {
 		return err
 	}
-	host, err := m.connected(ctx)
+	host, err := m.hostOf(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -183,7 +234,13 @@ func (m *Manager) submit(ctx context.Context, r *agent.Run) error {
 		err := archive.AddFS(root.FS())
 		_ = out.CloseWithError(errors.Join(err, archive.Close()))
 	}()
-	build, err := m.cfg.Builds.Submit(ctx, r.Pipeline, agent.Staging, agent.BuildRequest{Test: !p.SkipTests}, packed, mark(r))
+	request, err := m.request(ctx, p, r)
+	if err != nil {
+		_ = packed.Close()
+		<-written
+		return err
+	}
+	build, err := m.cfg.Builds.Submit(ctx, r.Target(), agent.Staging, request, packed, mark(r))
 	_ = packed.Close() // unblocks the writer
 	<-written
 	if err != nil {
@@ -208,7 +265,7 @@ func (m *Manager) waitBuild(ctx context.Context, id int64) (agent.Build, error) 
 // waitRelease waits until staging was seen to serve the release, or not.
 func (m *Manager) waitRelease(ctx context.Context, app string, number int) error {
 	for {
-		release, err := m.cfg.Releases.Release(ctx, app, agent.Staging, number)
+		release, err := m.cfg.Apps.Release(ctx, app, agent.Staging, number)
 		if err != nil {
 			return err
 		}
@@ -296,9 +353,18 @@ func (m *Manager) finish(ctx context.Context, r *agent.Run, status agent.RunStat
 	defer cancel()
 	end(r, status, failure, m.cfg.Now().UTC())
 	state, words := "success", "staging serves it"
+	switch {
+	case !r.Deploys():
+		words = "built and tested"
+	case r.Pull != nil:
+		words = "the app " + r.App + " serves it"
+	}
 	if failure != nil {
 		state, words = "failure", firstLine(failure.Message)
 	}
+	before := m.before(ctx, *r)
+	usual := m.usual(ctx, *r)
+	r.Slow = status == agent.RunSucceeded && slow(r.FinishedAt.Sub(r.StartedAt), usual)
 	if !m.keep(ctx, r) {
 		return
 	}
@@ -307,7 +373,13 @@ func (m *Manager) finish(ctx context.Context, r *agent.Run, status agent.RunStat
 		level, message = "error", message+": "+firstLine(failure.Message)
 	}
 	m.tell(ctx, level, r.Pipeline, message, r.By)
-	m.cfg.Ended(ctx, *r, m.before(ctx, *r))
+	if r.Pull == nil { // what becomes of a pull request is told at the repository
+		m.cfg.Ended(ctx, *r, before)
+		if r.Slow && (before == nil || !before.Slow) {
+			m.cfg.Notice(ctx, fmt.Sprintf("Run %d of the pipeline %s took %s; its runs usually take %s.", r.ID, r.Pipeline, r.FinishedAt.Sub(r.StartedAt).Round(time.Second), usual.Round(time.Second)))
+		}
+	}
+	m.endDeployment(ctx, r, state, words)
 	m.status(ctx, r, state, words)
 }
 
@@ -328,7 +400,7 @@ func (m *Manager) before(ctx context.Context, r agent.Run) *agent.Run {
 		return nil
 	}
 	for _, old := range runs {
-		if old.ID < r.ID && (old.Status == agent.RunSucceeded || old.Status == agent.RunFailed) {
+		if old.ID < r.ID && old.Pull == nil && (old.Status == agent.RunSucceeded || old.Status == agent.RunFailed) {
 			return &old
 		}
 	}
@@ -338,7 +410,7 @@ func (m *Manager) before(ctx context.Context, r agent.Run) *agent.Run {
 // status tells GitHub. What it does not take is told on the screen and in the
 // log, and changes nothing of the run.
 func (m *Manager) status(ctx context.Context, r *agent.Run, state, words string) {
-	host, err := m.connected(ctx)
+	host, err := m.hostOfRun(ctx, r)
 	if err == nil {
 		err = host.SetStatus(ctx, r.Repository, r.Commit.SHA, state, words, "")
 	}
@@ -375,14 +447,7 @@ func (m *Manager) Cancel(ctx context.Context, id int64, by string) (agent.Run, e
 		}
 	}
 	m.tell(ctx, "info", r.Pipeline, fmt.Sprintf("run %d cancelled", id), by)
+	m.endDeployment(ctx, &r, "inactive", "cancelled")
 	m.status(ctx, &r, "error", "cancelled")
 	return r, nil
-}
-
-// checkFolder checks a folder within a repository.
-func checkFolder(folder string) error {
-	if folder != "" && (!filepath.IsLocal(folder) || len(folder) > 200 || strings.ContainsFunc(folder, func(r rune) bool { return r < ' ' })) {
-		return agent.Errorf(agent.CodeInvalid, "give it as seen from the repository's top, such as services/web", "%q is not a folder of a repository", folder)
-	}
-	return nil
 }

@@ -65,6 +65,7 @@ func (s *Store) RemoveGitHub(ctx context.Context) error {
 
 // AddPipeline keeps a new pipeline; false when its name is taken.
 func (s *Store) AddPipeline(ctx context.Context, p agent.Pipeline, hookSecret string) (bool, error) {
+	p.Variables, p.Password = nil, "" // they are sealed, in tables of their own
 	data, err := json.Marshal(p)
 	if err != nil {
 		return false, fmt.Errorf("writing a pipeline: %w", err)
@@ -80,6 +81,7 @@ func (s *Store) AddPipeline(ctx context.Context, p agent.Pipeline, hookSecret st
 
 // UpdatePipeline keeps all of a pipeline but its head.
 func (s *Store) UpdatePipeline(ctx context.Context, p agent.Pipeline) error {
+	p.Variables, p.Password = nil, "" // they are sealed, in tables of their own
 	data, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("writing a pipeline: %w", err)
@@ -126,10 +128,17 @@ func (s *Store) HookSecret(ctx context.Context, name string) (secret string, ok 
 
 // RemovePipeline forgets a pipeline; its runs stay.
 func (s *Store) RemovePipeline(ctx context.Context, name string) error {
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM pipeline WHERE name = ?`, name); err != nil {
-		return fmt.Errorf("forgetting a pipeline: %w", err)
-	}
-	return nil
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, query := range []string{
+			`DELETE FROM pipeline WHERE name = ?`, `DELETE FROM pipeline_variable WHERE pipeline = ?`,
+			`DELETE FROM pipeline_remote WHERE pipeline = ?`, `DELETE FROM pipeline_pull WHERE pipeline = ? AND app = ''`, `DELETE FROM pipeline_tag WHERE pipeline = ?`,
+		} {
+			if _, err := tx.ExecContext(ctx, query, name); err != nil {
+				return fmt.Errorf("forgetting a pipeline: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 // AddRun accepts a run. With onlyNew it does so only when the commit is not
@@ -139,11 +148,7 @@ func (s *Store) RemovePipeline(ctx context.Context, name string) error {
 func (s *Store) AddRun(ctx context.Context, r agent.Run, onlyNew bool) (run agent.Run, added bool, superseded []agent.Run, err error) {
 	r.Status, r.CreatedAt = agent.RunPending, s.cfg.Now().UTC()
 	err = s.tx(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `UPDATE pipeline SET head = ? WHERE name = ? AND (head != ? OR NOT ?)`, r.Commit.SHA, r.Pipeline, r.Commit.SHA, onlyNew)
-		if err != nil {
-			return fmt.Errorf("keeping a run: %w", err)
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
+		if fresh, err := s.putHead(ctx, tx, r, onlyNew); err != nil || !fresh {
 			return err
 		}
 		waiting, err := runsIn(ctx, tx, `WHERE pipeline = ? AND status = 'pending' ORDER BY id`, r.Pipeline)
@@ -151,6 +156,9 @@ func (s *Store) AddRun(ctx context.Context, r agent.Run, onlyNew bool) (run agen
 			return err
 		}
 		for _, old := range waiting {
+			if pullOf(old) != pullOf(r) {
+				continue
+			}
 			old.Status, old.FinishedAt, old.Note = agent.RunCancelled, r.CreatedAt, "a newer commit took its place"
 			if err := putRun(ctx, tx, old); err != nil {
 				return err
@@ -164,10 +172,38 @@ func (s *Store) AddRun(ctx context.Context, r agent.Run, onlyNew bool) (run agen
 			return err
 		}
 		added = true
-		_, err = tx.ExecContext(ctx, `DELETE FROM pipeline_run WHERE status NOT IN ('pending', 'running') AND id <= ? - ?`, r.ID, KeptRuns)
+		if _, err = tx.ExecContext(ctx, `DELETE FROM pipeline_run WHERE status NOT IN ('pending', 'running') AND id <= ? - ?`, r.ID, KeptRuns); err == nil {
+			_, err = tx.ExecContext(ctx, `DELETE FROM pipeline_test WHERE run <= ? - ?`, r.ID, KeptRuns)
+		}
 		return err
 	})
 	return r, added, superseded, err
+}
+
+func pullOf(r agent.Run) int {
+	if r.Pull == nil {
+		return 0
+	}
+	return r.Pull.Number
+}
+
+// putHead writes the newest commit of a branch, or of a pull request, and
+// tells whether a run is to be made of it.
+func (s *Store) putHead(ctx context.Context, tx *sql.Tx, r agent.Run, onlyNew bool) (bool, error) {
+	var result sql.Result
+	var err error
+	if r.Pull == nil {
+		result, err = tx.ExecContext(ctx, `UPDATE pipeline SET head = ? WHERE name = ? AND (head != ? OR NOT ?)`, r.Commit.SHA, r.Pipeline, r.Commit.SHA, onlyNew)
+	} else {
+		result, err = tx.ExecContext(ctx, `INSERT INTO pipeline_pull (pipeline, number, head, app, at) SELECT name, ?, ?, ?, ? FROM pipeline WHERE name = ?
+			ON CONFLICT (pipeline, number) DO UPDATE SET head = excluded.head, app = excluded.app, at = excluded.at WHERE head != excluded.head OR NOT ?`,
+			r.Pull.Number, r.Commit.SHA, r.App, millis(r.CreatedAt), r.Pipeline, onlyNew)
+	}
+	if err != nil {
+		return false, fmt.Errorf("keeping a run: %w", err)
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
 }
 
 type execer interface {

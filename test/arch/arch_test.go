@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"agent", "agent/client", "agent/aiops/detect", "ui", "charts"},
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
-		"agent/github", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/disk", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
+		"agent/github", "agent/git", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/disk", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
 		"agent/webhook", "agent/mail", "agent/chart", "agent/llm",
 	},
 	{
@@ -51,22 +51,23 @@ var beside = map[string][]string{
 
 // only names third-party modules that one package, or a few, may import.
 var only = map[string][]string{
-	"github.com/gin-gonic/gin":             {"agent/api"},
-	"github.com/coder/websocket":           {"agent/api", "agent/client"},
-	"github.com/mattn/go-sqlite3":          {"agent/store"},
-	"github.com/robfig/cron":               {"agent/schedule"},
-	"github.com/caddyserver/caddy":         {"agent/gateway"},
-	"github.com/caddyserver/certmagic":     {"agent/gateway"},
-	"github.com/distribution/distribution": {"agent/registry"},
-	"github.com/moby/buildkit":             {"agent/buildkit"},
-	"github.com/minio/minio-go":            {"agent/s3"},
-	"helm.sh/helm":                         {"agent/helm"},
-	"github.com/sashabaranov/go-openai":    {"agent/llm"},
-	"github.com/google/go-github":          {"agent/github"},
-	"github.com/slack-go/slack":            {"agent/slack"},
-	"github.com/wneessen/go-mail":          {"agent/mail"},
-	"github.com/go-analyze/charts":         {"agent/chart"},
-	"github.com/spf13/cobra":               {"cmd/hks", "cmd/hks/cli", "installer"},
+	"github.com/gin-gonic/gin":                {"agent/api"},
+	"github.com/coder/websocket":              {"agent/api", "agent/client"},
+	"github.com/mattn/go-sqlite3":             {"agent/store"},
+	"github.com/robfig/cron":                  {"agent/schedule"},
+	"github.com/caddyserver/caddy":            {"agent/gateway"},
+	"github.com/caddyserver/certmagic":        {"agent/gateway"},
+	"github.com/distribution/distribution":    {"agent/registry"},
+	"github.com/moby/buildkit":                {"agent/buildkit"},
+	"github.com/minio/minio-go":               {"agent/s3"},
+	"helm.sh/helm":                            {"agent/helm"},
+	"github.com/sashabaranov/go-openai":       {"agent/llm"},
+	"github.com/google/go-github":             {"agent/github"},
+	"github.com/bradleyfalzon/ghinstallation": {"agent/github"},
+	"github.com/slack-go/slack":               {"agent/slack"},
+	"github.com/wneessen/go-mail":             {"agent/mail"},
+	"github.com/go-analyze/charts":            {"agent/chart"},
+	"github.com/spf13/cobra":                  {"cmd/hks", "cmd/hks/cli", "installer"},
 }
 
 type pkg struct {

@@ -48,6 +48,13 @@ type Double struct {
 	refuse   string // part of paths that are answered with 403
 	heads    int    // answers about the branch with a body
 	same     int    // those with 304
+
+	refused     []string // parts of method and path that are answered with 403
+	pulls       []map[string]any
+	deployments []Deployment
+	app         *madeApp
+	tokens      map[string]bool // of installations
+	asked       []TokenRequest
 }
 
 // New makes the repository in a folder and serves it on the loopback.
@@ -147,6 +154,10 @@ func Sign(body []byte, secret string) string {
 
 // Send posts a webhook and returns the status of the answer.
 func Send(ctx context.Context, url, delivery, signature string, body []byte) (int, error) {
+	return sendEvent(ctx, url, "push", delivery, signature, body)
+}
+
+func sendEvent(ctx context.Context, url, event, delivery, signature string, body []byte) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // as long as GitHub waits
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
@@ -154,7 +165,7 @@ func Send(ctx context.Context, url, delivery, signature string, body []byte) (in
 		return 0, err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-GitHub-Event", "push")
+	r.Header.Set("X-GitHub-Event", event)
 	r.Header.Set("X-GitHub-Delivery", delivery)
 	if signature != "" {
 		r.Header.Set("X-Hub-Signature-256", signature)
@@ -194,6 +205,10 @@ func (d *Double) handler() http.Handler {
 	})
 	mux.HandleFunc("POST "+repo+"/statuses/{sha}", func(w http.ResponseWriter, r *http.Request) {
 		s := Status{SHA: r.PathValue("sha")}
+		if strings.Trim(s.SHA, "0") == "" {
+			reply(w, 422, map[string]any{"message": "No commit found for SHA: " + s.SHA})
+			return
+		}
 		if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
 			reply(w, 422, map[string]any{"message": err.Error()})
 			return
@@ -203,20 +218,25 @@ func (d *Double) handler() http.Handler {
 		d.mu.Unlock()
 		reply(w, 201, s)
 	})
+	d.more(mux, repo, about)
 	mux.Handle("/"+d.Name+".git/", &cgi.Handler{
 		Path: "/usr/bin/git", Args: []string{"http-backend"}, Env: []string{"GIT_PROJECT_ROOT=" + filepath.Join(d.dir, "git"), "GIT_HTTP_EXPORT_ALL=1"},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, basic, _ := r.BasicAuth()
-		if r.Header.Get("Authorization") != "Bearer "+Token && basic != Token {
+		bearer := strings.TrimPrefix(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "token ")
+		if bearer != Token && basic != Token && !d.known(bearer) && !d.known(basic) && !d.asApp(r, bearer) {
 			w.Header().Set("WWW-Authenticate", "Basic")
 			reply(w, 401, map[string]any{"message": "Bad credentials"})
 			return
 		}
 		d.mu.Lock()
-		refuse := d.refuse
+		refuse := d.refuse != "" && strings.Contains(r.URL.Path, d.refuse)
+		for _, part := range d.refused {
+			refuse = refuse || strings.Contains(r.Method+" "+r.URL.Path, part)
+		}
 		d.mu.Unlock()
-		if refuse != "" && strings.Contains(r.URL.Path, refuse) {
+		if refuse {
 			reply(w, 403, map[string]any{"message": "Resource not accessible by personal access token"})
 			return
 		}

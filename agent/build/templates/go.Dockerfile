@@ -10,7 +10,9 @@ FROM dependencies AS source
 COPY . .
 {{if .TestCommand}}
 FROM source AS test
-RUN {{.Cached "go"}}{{.Trust}}{{argv .Env .TestCommand}}
+{{range .Args}}ARG {{.}}
+{{end -}}
+RUN {{.Kept}}{{.Cached "go"}}{{.Trust}}{{argv .Env .TestCommand}}
 {{end}}
 FROM source AS build
 {{range .Args}}ARG {{.}}

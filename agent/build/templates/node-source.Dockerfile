@@ -17,6 +17,8 @@ FROM dependencies AS source
 COPY . .
 {{if .TestCommand}}
 FROM source AS test
-RUN {{.Trust}}{{argv (.Env "NODE_ENV=test" "CI=true") .TestCommand}}
+{{range .Args}}ARG {{.}}
+{{end -}}
+RUN {{.Kept}}{{.Trust}}{{argv (.Env "NODE_ENV=test" "CI=true") .TestCommand}}
 {{end -}}
 {{end -}}

@@ -17,7 +17,9 @@ FROM source AS test
 {{- if .FetchPytest}}
 RUN {{.Cached "pip"}}{{.Trust}}{{argv (.Env "PIP_CACHE_DIR=/cache") "pip" "install" "pytest"}}
 {{- end}}
-RUN {{argv .TestCommand}}
+{{range .Args}}ARG {{.}}
+{{end -}}
+RUN {{.Kept}}{{.Secret}}{{argv .TestCommand}}
 {{end}}
 FROM {{.Images.Python}} AS runtime
 WORKDIR /app

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,12 +26,20 @@ A pipeline has the name of its app. Connect GitHub first: hks github connect`,
 	cmd.AddCommand(
 		newPipelineCreateCommand(s), newPipelineListCommand(s), newPipelineShowCommand(s), newPipelineEditCommand(s), newPipelineDeleteCommand(s),
 		newPipelineRunCommand(s), newPipelineRunsCommand(s), newPipelineLogsCommand(s), newPipelineCancelCommand(s), newPipelineRerunCommand(s),
-		newPipelineDeliveriesCommand(s),
+		newPipelineDeliveriesCommand(s), newPipelineSetCommand(s), newPipelineApproveCommand(s), newPipelineTestsCommand(s), newPipelinePreviewsCommand(s),
 	)
 	return cmd
 }
 
 func pipelineFlags(cmd *cobra.Command, p *agent.Pipeline) {
+	cmd.Flags().StringSliceVar(&p.Paths, "paths", nil, "patterns of what a push must touch to start a run, as in a .dockerignore")
+	cmd.Flags().StringArrayVar(&p.Test, "test", nil, "the test command, a flag for each word; default: what is found")
+	cmd.Flags().StringVar(&p.Reports, "reports", "", "the folder in which the tests leave JUnit files, such as reports")
+	cmd.Flags().BoolVar(&p.PullRequests, "pull-requests", false, "build and test pull requests; those of forks after approval")
+	cmd.Flags().IntVar(&p.Previews, "previews", 0, "how many pull requests of own branches may have an app of their own")
+	cmd.Flags().IntVar(&p.PreviewDays, "preview-days", 0, "remove such an app after that many days without a push; default 7")
+	cmd.Flags().StringVar(&p.PromoteTags, "promote-tags", "", "tags such as 'v*' promote what staging serves to production")
+	cmd.Flags().StringVar(&p.HostKey, "host-key", "", "of a repository by SSH: the server's key, as in known_hosts without the host")
 	cmd.Flags().StringVar(&p.Branch, "branch", "", "the branch whose pushes are built; default: the repository's own")
 	cmd.Flags().StringVar(&p.Folder, "folder", "", "of the project within the repository")
 	cmd.Flags().BoolVar(&p.SkipTests, "skip-tests", false, "deploy without running the tests")
@@ -36,13 +47,34 @@ func pipelineFlags(cmd *cobra.Command, p *agent.Pipeline) {
 
 func newPipelineCreateCommand(s *session) *cobra.Command {
 	var p agent.Pipeline
+	var password bool
 	cmd := &cobra.Command{
-		Use:     "create APP OWNER/REPOSITORY",
-		Short:   "Create a pipeline; its first run begins",
-		Example: "  hks pipeline create shop octo/shop --branch main",
-		Args:    takes("APP", "OWNER/REPOSITORY"),
+		Use:   "create APP REPOSITORY",
+		Short: "Create a pipeline; its first run begins",
+		Long: `Create a pipeline; its first run begins.
+
+REPOSITORY is OWNER/NAME at GitHub, or the address of a git repository anywhere: https://HOST/PATH
+(with --password its USER:PASSWORD or token is read from standard input), or git@HOST:PATH, for which
+a deploy key is made and shown; add it there, and compare the fingerprint of the server's key.`,
+		Example: `  hks pipeline create shop octo/shop --branch main
+  hks pipeline create shop octo/shop --pull-requests --previews 3 --promote-tags 'v*'
+  hks pipeline create shop git@git.example.com:octo/shop.git
+  hks pipeline create shop https://git.example.com/octo/shop.git --password < token`,
+		Args: takes("APP", "REPOSITORY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Name, p.Repository = args[0], args[1]
+			if strings.ContainsAny(args[1], ":@") {
+				p.Repository, p.Remote = "", args[1]
+			}
+			if password {
+				text, err := io.ReadAll(io.LimitReader(s.screen.in, maxToken))
+				if err != nil {
+					return err
+				}
+				if p.Password = strings.TrimSpace(string(text)); p.Password == "" {
+					return usagef("give it on standard input: < FILE", "the password is missing")
+				}
+			}
 			return s.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				made, err := c.CreatePipeline(ctx, p)
 				if err != nil {
@@ -53,13 +85,14 @@ func newPipelineCreateCommand(s *session) *cobra.Command {
 		},
 	}
 	pipelineFlags(cmd, &p)
+	cmd.Flags().BoolVar(&password, "password", false, "read the password of the repository from standard input")
 	return cmd
 }
 
 func newPipelineEditCommand(s *session) *cobra.Command {
 	var change agent.Pipeline
 	cmd := &cobra.Command{
-		Use: "edit APP", Short: "Change branch, folder or tests", Example: "  hks pipeline edit shop --branch release", Args: takes("APP"),
+		Use: "edit APP", Short: "Change the settings of a pipeline; what is not named stays", Example: "  hks pipeline edit shop --branch release --paths 'services/shop/**'", Args: takes("APP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				p, err := c.Pipeline(ctx, args[0])
@@ -72,8 +105,15 @@ func newPipelineEditCommand(s *session) *cobra.Command {
 				if cmd.Flags().Changed("folder") {
 					p.Folder = change.Folder
 				}
-				if cmd.Flags().Changed("skip-tests") {
-					p.SkipTests = change.SkipTests
+				for flag, set := range map[string]func(){
+					"skip-tests": func() { p.SkipTests = change.SkipTests }, "paths": func() { p.Paths = change.Paths }, "test": func() { p.Test = change.Test },
+					"reports": func() { p.Reports = change.Reports }, "pull-requests": func() { p.PullRequests = change.PullRequests },
+					"previews": func() { p.Previews = change.Previews }, "preview-days": func() { p.PreviewDays = change.PreviewDays },
+					"promote-tags": func() { p.PromoteTags = change.PromoteTags }, "host-key": func() { p.HostKey = change.HostKey },
+				} {
+					if cmd.Flags().Changed(flag) {
+						set()
+					}
 				}
 				if p, err = c.EditPipeline(ctx, p); err != nil {
 					return err
@@ -133,6 +173,34 @@ func (s *session) showPipeline(p agent.Pipeline) error {
 	f.add("Branch", p.Branch)
 	f.add("Folder", orText(p.Folder, "."))
 	f.add("Tests", map[bool]string{false: "before each deploy", true: "skipped"}[p.SkipTests])
+	if len(p.Test) > 0 {
+		f.add("Test command", clean(strings.Join(p.Test, " ")))
+	}
+	add := func(name, value string) {
+		if value != "" {
+			f.add(name, value)
+		}
+	}
+	add("Reports", p.Reports)
+	add("Paths", clean(strings.Join(p.Paths, ", ")))
+	if p.PullRequests {
+		words := "built; of forks after approval"
+		if p.Previews > 0 {
+			words += fmt.Sprintf("; up to %d previews", p.Previews)
+		}
+		f.add("Pull requests", words)
+	}
+	add("Promoting tags", clean(p.PromoteTags))
+	for _, v := range p.Variables {
+		value := clean(v.Value)
+		if v.Secret {
+			value = "(secret)"
+		}
+		f.add("Variable", v.Name+"="+value)
+	}
+	add("Remote", p.Remote)
+	add("Deploy key", p.DeployKey)
+	add("Server's key", p.HostPrint)
 	f.add("Head", shortCommit(p.Head))
 	webhook := clean(p.HookNote)
 	if p.HookID != 0 {

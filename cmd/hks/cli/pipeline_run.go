@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -53,14 +54,29 @@ func newPipelineCancelCommand(s *session) *cobra.Command {
 }
 
 func newPipelineRerunCommand(s *session) *cobra.Command {
-	return s.runCommand("rerun", "Run the commit of an earlier run again", func(ctx context.Context, c *client.Client, id int64) (agent.Run, error) { return c.RerunRun(ctx, id) })
+	var failed bool
+	cmd := s.runCommand("rerun", "Run the commit of an earlier run again", func(ctx context.Context, c *client.Client, id int64) (agent.Run, error) {
+		return c.RerunRun(ctx, id, failed)
+	})
+	cmd.Flags().BoolVar(&failed, "failed", false, "from the step that failed: a release that failed is made again without a build")
+	return cmd
+}
+
+func newPipelineApproveCommand(s *session) *cobra.Command {
+	return s.runCommand("approve", "Have a run of a fork's pull request begin; look at what it changes first", func(ctx context.Context, c *client.Client, id int64) (agent.Run, error) {
+		return c.ApproveRun(ctx, id)
+	})
 }
 
 func (s *session) showRun(r agent.Run) error {
 	if s.json {
 		return s.screen.printJSON(r)
 	}
-	s.screen.print("run %d of %s (%s) is %s", r.ID, r.Pipeline, shortCommit(r.Commit.SHA), r.Status)
+	status := string(r.Status)
+	if r.Waits() {
+		status = fmt.Sprintf("waiting for approval: hks pipeline approve %d", r.ID)
+	}
+	s.screen.print("run %d of %s (%s) is %s", r.ID, r.Pipeline, shortCommit(r.Commit.SHA), status)
 	return nil
 }
 
@@ -83,6 +99,9 @@ func newPipelineRunsCommand(s *session) *cobra.Command {
 				t := newTable("RUN", "PIPELINE", "COMMIT", "STATUS", "BY", "RELEASE", "WHEN", "WHY")
 				for _, r := range runs {
 					why, release := clean(r.Note), ""
+					if r.Waits() && !r.Status.Done() {
+						why = "waits for approval"
+					}
 					if r.Failure != nil {
 						why = firstLine(r.Failure.Message)
 					}

@@ -12,10 +12,10 @@ import (
 )
 
 // newPipelines is the real manager of pipelines over a made-up GitHub.
-func newPipelines(s *store.Store, dir string, builds pipeline.Builder, releases pipeline.Releases, publish func(string, string, any), record func(context.Context, agent.Activity)) (*pipeline.Manager, error) {
+func newPipelines(s *store.Store, dir string, builds pipeline.Builder, apps pipeline.Apps, publish func(string, string, any), record func(context.Context, agent.Activity)) (*pipeline.Manager, error) {
 	return pipeline.New(pipeline.Config{
-		Store: s, Builds: builds, Releases: releases, Dir: filepath.Join(dir, "pipelines"), Publish: publish, Activity: record,
-		Dial: func(_, token string) (pipeline.Host, error) { return gitHub{token}, nil },
+		Store: s, Builds: builds, Apps: apps, Dir: filepath.Join(dir, "pipelines"), Publish: publish, Activity: record,
+		Dial: func(_ agent.GitHub, token string) (pipeline.Host, error) { return gitHub{token}, nil },
 	})
 }
 
@@ -47,6 +47,32 @@ func (gitHub) Head(_ context.Context, _, _, known string) (agent.Commit, bool, e
 func (gitHub) AddHook(context.Context, string, string, string) (int64, error)          { return 1, nil }
 func (gitHub) RemoveHook(context.Context, string, int64) error                         { return nil }
 func (gitHub) SetStatus(context.Context, string, string, string, string, string) error { return nil }
+
+func (gitHub) Changed(context.Context, string, string, string) ([]string, bool, error) {
+	return nil, true, nil
+}
+
+// Pulls are one of a fork, and one of an own branch.
+func (gitHub) Pulls(context.Context, string) ([]agent.Pull, bool, error) {
+	return []agent.Pull{
+		{Number: 7, Title: "Greet in Latin", Author: "stranger", Branch: "latin", SHA: strings.Repeat("b01d", 10), Fork: true},
+		{Number: 8, Title: "Greet twice", Author: "octo", Branch: "twice", SHA: strings.Repeat("cafe", 10)},
+	}, true, nil
+}
+
+func (gitHub) Tags(context.Context, string) (map[string]string, error) { return nil, nil }
+
+func (gitHub) Permissions(context.Context, string) ([]agent.GitPermission, error) {
+	return []agent.GitPermission{
+		{Name: "Contents: read", For: "checking commits out", Granted: true},
+		{Name: "Deployments: read and write", For: "recording deployments", Why: "Resource not accessible by personal access token"},
+	}, nil
+}
+
+func (gitHub) AddDeployment(context.Context, string, string, string, string) (int64, error) {
+	return 1, nil
+}
+func (gitHub) SetDeployment(context.Context, string, int64, string, string) error { return nil }
 
 func (gitHub) Clone(_ context.Context, _, _, folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {

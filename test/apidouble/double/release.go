@@ -286,6 +286,11 @@ func (w apps) Promote(ctx context.Context, name string, from, to agent.Environme
 	return w.release(name, to, spec, nil, agent.Release{Kind: "promote", From: serving.Number, By: by})
 }
 
+// Again makes a release that failed once more.
+func (w apps) Again(ctx context.Context, name string, env agent.Environment, number int, by string) (agent.Release, error) {
+	return w.Rollback(ctx, name, env, number, by)
+}
+
 func (w apps) Diff(_ context.Context, name string, env agent.Environment, deploy agent.Deploy) ([]agent.Change, error) {
 	before := w.newest(name, env)
 	spec, err := complete(deploy, before)
