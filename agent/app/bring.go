@@ -170,10 +170,10 @@ func (w *worker) stopUsers(ctx context.Context, spec agent.Spec, at place) (gone
 				return false, err
 			}
 		}
-		if one.count(func(p *corev1.Pod) bool {
+		if slices.ContainsFunc(one.pods, func(p *corev1.Pod) bool {
 			return p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
-		}) > 0 {
-			gone = false
+		}) {
+			gone = false // those that stop or were never ready too
 		}
 	}
 	return gone, nil

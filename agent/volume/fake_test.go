@@ -137,7 +137,7 @@ func (f *fakeDisks) Seal(ctx context.Context, id, digest string) error {
 	f.all[id].arrives = false
 	return nil
 }
-func (f *fakeDisks) Data(id string) string          { return "/var/lib/hks/volumes/" + id + "/fs/data" }
+func (f *fakeDisks) Data(id string) string { return "/var/lib/hks/volumes/" + id + "/fs/data" }
 
 func (f *fakeDisks) Fill(id string) (used, size int64, ok bool) {
 	d := f.all[id]

@@ -2,13 +2,13 @@ package volume
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/kube"
@@ -113,7 +113,7 @@ func (m *Manager) set(ctx context.Context, name, machine string) (agent.Bring, e
 		return strings.HasPrefix(key, "pv.kubernetes.io/") || strings.HasPrefix(key, "volume.") || strings.HasPrefix(key, "volume.kubernetes.io/")
 	})
 	target := v
-	target.ID, target.UID, target.Node, target.Status, target.CreatedAt = "vol-"+strings.ToLower(rand.Text()), "", machine, agent.VolumeMoving, m.cfg.Now().UTC()
+	target.ID, target.UID, target.Node, target.Status, target.CreatedAt = "pvc-"+string(uuid.NewUUID()), "", machine, agent.VolumeMoving, m.cfg.Now().UTC()
 	target.Labels = claim.Labels
 	move := store.VolumeMove{
 		Namespace: v.Namespace, Claim: name, Source: v.ID, Target: target.ID, FromNode: v.Node, ToNode: machine,
