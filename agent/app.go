@@ -123,6 +123,9 @@ type MovePlan struct {
 	Free     Amounts  `json:"free"`             // on the node with the most room
 	Nodes    []string `json:"nodes"`            // that it may run on
 	Expected []string `json:"expected"`         // what happens, in plain words
+
+	Volumes *VolumePlan `json:"volumes,omitempty"`      // what would be copied; absent: nothing
+	Pause   int         `json:"pauseSeconds,omitempty"` // about how long nothing answers while volumes are switched
 }
 
 // Amounts are of processors and memory.

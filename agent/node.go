@@ -103,6 +103,15 @@ type JoinPlan struct {
 		Username string `json:"username"`
 		Password string `json:"password"`
 	} `json:"registry"`
+	Disks DiskKeys `json:"disks"` // with which it serves the disks of volumes to the appliance
+}
+
+// DiskKeys are what the appliance and a node know each other by when disks are
+// asked for: each has a certificate of its own, and takes exactly one other.
+type DiskKeys struct {
+	Certificate string `json:"certificate"` // PEM, one's own
+	Key         string `json:"key"`         // PEM
+	Peer        string `json:"peer"`        // PEM, of the other
 }
 
 // JoinFile is a file that the machine fetches from the appliance.

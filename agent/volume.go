@@ -23,6 +23,7 @@ const (
 	VolumeKept      VolumeStatus = "kept" // nobody's any more; it goes at KeptUntil
 	VolumeRestoring VolumeStatus = "restoring"
 	VolumeDeleting  VolumeStatus = "deleting"
+	VolumeMoving    VolumeStatus = "moving" // one of the two sides of a move; nobody uses it
 )
 
 // Volume is a filesystem of its own that pods get.
@@ -40,6 +41,8 @@ type Volume struct {
 	Env       Environment  `json:"environment,omitempty"`
 	Component string       `json:"component,omitempty"`
 	Service   string       `json:"service,omitempty"`
+	Node      string       `json:"node,omitempty"` // whose machine it is on
+	Move      *VolumeMove  `json:"move,omitempty"` // on its way to another
 	KeptUntil time.Time    `json:"keptUntil,omitzero"`
 	CreatedAt time.Time    `json:"createdAt"`
 }
@@ -64,4 +67,47 @@ type VolumeResize struct {
 // VolumeDelete says how a volume is to go.
 type VolumeDelete struct {
 	Now bool `json:"now"` // without a grace time
+}
+
+// VolumeMovePhase is how far a volume is on its way to another machine.
+type VolumeMovePhase string
+
+// The phases of a move, in their order. Undoing takes the place of whatever
+// comes after copying when the move is given up.
+const (
+	MoveCopying   VolumeMovePhase = "copying"   // while its instance runs
+	MoveCopied    VolumeMovePhase = "copied"    // little is left: its instance is to stop
+	MoveSwitching VolumeMovePhase = "switching" // nobody uses it: the rest, the checksum, the cut over
+	MoveSwitched  VolumeMovePhase = "switched"  // it is there; the source waits until all is known to be well
+	MoveUndoing   VolumeMovePhase = "undoing"   // the source is taken again
+)
+
+// VolumeMove is a volume on its way to another machine.
+type VolumeMove struct {
+	From    string          `json:"from"` // name of a node
+	To      string          `json:"to"`
+	Phase   VolumeMovePhase `json:"phase"`
+	Total   int64           `json:"totalBytes"`  // with something in them
+	Copied  int64           `json:"copiedBytes"` // sent so far
+	Rest    int64           `json:"restBytes"`   // that differed when it was last compared
+	Digest  string          `json:"digest,omitempty"`
+	Message string          `json:"message,omitempty"`
+	BegunAt time.Time       `json:"begunAt"`
+}
+
+// Bring tells how far volumes are on their way to where they are wanted.
+type Bring struct {
+	Done    bool   // all are there
+	Stop    bool   // they can be switched as soon as no instance uses them
+	Message string // what is in the way
+	Total   int64  // bytes with something in them
+	Copied  int64  // bytes sent so far
+	Rest    int64  // bytes that differed when they were last compared
+}
+
+// VolumePlan tells what bringing volumes to a node would take.
+type VolumePlan struct {
+	Node    string   `json:"node,omitempty"`
+	Volumes []string `json:"volumes,omitempty"` // claims that would be copied
+	Bytes   int64    `json:"bytes,omitempty"`   // that they use
 }

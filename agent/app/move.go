@@ -29,12 +29,9 @@ func (m *Manager) Move(ctx context.Context, app string, env agent.Environment, t
 	if err != nil {
 		return agent.Release{}, err
 	}
-	plan, err := m.planMove(ctx, state, serving.Spec, to)
+	plan, err := m.planMove(ctx, k, state, serving.Spec, to)
 	if err != nil {
 		return agent.Release{}, err
-	}
-	if component := hasVolumes(serving.Spec); component != "" && plan.From != plan.To {
-		return agent.Release{}, staysHere(k, component)
 	}
 	if plan.From == plan.To {
 		return agent.Release{}, agent.Errorf(agent.CodeConflict, "", "%s runs there already: %s", k.subject(), plan.To)
@@ -55,17 +52,7 @@ func (m *Manager) PlanMove(ctx context.Context, app string, env agent.Environmen
 	if err != nil {
 		return agent.MovePlan{}, err
 	}
-	plan, err := m.planMove(ctx, state, serving.Spec, to)
-	if component := hasVolumes(serving.Spec); err == nil && component != "" && plan.From != plan.To {
-		plan.Fits, plan.Reason = false, staysHere(k, component).Message
-	}
-	return plan, err
-}
-
-// staysHere says why an app with a volume can't be moved.
-func staysHere(k key, component string) *agent.Error {
-	return agent.Errorf(agent.CodeConflict, "keep its data in a service, which it reaches from everywhere: hks market list",
-		"%s can't be moved: %s has a volume, which is on the appliance's own machine, and hks does not carry its data elsewhere", k.subject(), component)
+	return m.planMove(ctx, k, state, serving.Spec, to)
 }
 
 // movable finds the release that serves and can be brought elsewhere exactly.
@@ -88,7 +75,7 @@ func (m *Manager) movable(ctx context.Context, app string, env agent.Environment
 }
 
 // planMove holds what the app asks for against what the nodes of a place have.
-func (m *Manager) planMove(ctx context.Context, state store.AppState, spec agent.Spec, to string) (agent.MovePlan, error) {
+func (m *Manager) planMove(ctx context.Context, k key, state store.AppState, spec agent.Spec, to string) (agent.MovePlan, error) {
 	plan := agent.MovePlan{From: wordOf(spec.Place), To: wordOf(to), Needs: m.needs(state, spec), Nodes: []string{}, Expected: []string{
 		"new instances start there and get ready", "the gateway sends requests to them", "the old instances finish what they have in hand, and end",
 	}}
@@ -112,7 +99,10 @@ func (m *Manager) planMove(ctx context.Context, state store.AppState, spec agent
 		plan.Reason = fmt.Sprintf("its instances ask for %d millicores and %d MiB, and the roomiest node has %d millicores and %d MiB free; a machine with %d MiB more would do",
 			plan.Needs.CPU, plan.Needs.Memory>>20, plan.Free.CPU, plan.Free.Memory>>20, max(plan.Needs.Memory-plan.Free.Memory, 0)>>20)
 	}
-	return plan, nil
+	if plan.Fits && plan.From != plan.To {
+		err = m.planVolumes(ctx, k, spec, &plan)
+	}
+	return plan, err
 }
 
 // nodesOf lists the nodes of a place; one that is not there is told at once.

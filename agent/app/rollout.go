@@ -84,6 +84,9 @@ func (w *worker) rollOut(ctx context.Context, state store.AppState, at place) (t
 		return wait, err
 	}
 	if !r.applied.same(g) {
+		if wait, there, err := w.bring(ctx, state, r, at); !there || err != nil {
+			return wait, err
+		}
 		if done, err := w.hand(ctx, state, r, g, at); done || err != nil {
 			return 0, err
 		}
@@ -294,6 +297,9 @@ func (w *worker) finish(ctx context.Context, state store.AppState, r *rollout, g
 		}
 	}
 	if err := w.learnDigests(ctx, r, at); err != nil {
+		return never, err
+	}
+	if err := w.arrived(ctx, r); err != nil {
 		return never, err
 	}
 	finished, err := w.m.cfg.Store.FinishRelease(ctx, w.key.app, w.key.env, r.release.Number, nil)

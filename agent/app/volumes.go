@@ -24,6 +24,17 @@ const maxVolumes = 8
 type Volumes interface {
 	// Room refuses size bytes more where the machine's disk has no room.
 	Room(size int64) error
+	Mover
+}
+
+// Mover brings volumes from one machine to another, by their claims.
+type Mover interface {
+	Where(ctx context.Context, claims []string) (map[string]string, error)
+	PlanMove(ctx context.Context, claims []string, node string) (agent.VolumePlan, error)
+	Bring(ctx context.Context, claims []string, node string, stopped bool) (agent.Bring, error)
+	Moving(ctx context.Context, claims []string) (bool, error)
+	Undo(ctx context.Context, claims []string) (settled bool, err error)
+	Confirm(ctx context.Context, claims []string) error
 }
 
 func validateVolumes(c agent.Component) error {
@@ -87,16 +98,11 @@ func claimsOf(k key, spec agent.Spec) (map[string]agent.ComponentVolume, error) 
 }
 
 // checkVolumes refuses volumes that can't be made, before anything is made:
-// elsewhere than on this machine, smaller than they are, or more than the plan
-// or the disk has. What was asked for in the newest release counts for
+// smaller than they are, or more than the plan or the disk has. What was asked for in the newest release counts for
 // shrinking: a volume that was grown by hand stays as large as it is.
 func (m *Manager) checkVolumes(ctx context.Context, k key, ws agent.Workspace, newest agent.Spec, spec agent.Spec, kind string) error {
-	component := hasVolumes(spec)
-	if component == "" {
+	if hasVolumes(spec) == "" {
 		return nil
-	}
-	if spec.Place != "" && spec.Place != agent.PoolShared {
-		return agent.Errorf(agent.CodeConflict, "let it run in the shared pool, or keep its data in a service", "%s of %s has a volume, and volumes are on the appliance's own machine only: it can't run on %s", component, k.subject(), spec.Place)
 	}
 	claims, err := claimsOf(k, spec)
 	if err != nil {

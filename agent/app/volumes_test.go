@@ -124,28 +124,10 @@ func TestA15VolumesAreRefusedBeforeAnythingIsMade(t *testing.T) {
 }
 
 // full is a disk without room.
-type full struct{}
+type full struct{ Mover }
 
 func (full) Room(int64) error {
 	return agent.Errorf(agent.CodeQuotaStorage, "", "this machine's disk has no room")
-}
-
-func TestA87AnAppWithAVolumeSaysBeforehandThatItCannotMove(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := roomy(t)
-		w.m.cfg.Nodes = machines{shared(), dedicated("prod-1", 8<<30)}
-		w.servedWeb(keeping("web:1", "1Gi"))
-		plan, err := w.m.PlanMove(t.Context(), "web", agent.Staging, "dedicated")
-		if err != nil || plan.Fits || !strings.Contains(plan.Reason, "web has a volume") {
-			t.Errorf("%+v %v", plan, err)
-		}
-		if _, err := w.m.Move(t.Context(), "web", agent.Staging, "dedicated", "owner"); err == nil || !strings.Contains(err.Error(), "can't be moved") {
-			t.Errorf("moved: %v", err)
-		}
-		if _, err := w.m.Scale(t.Context(), "web", agent.Staging, "web", agent.Fixed(2), "owner"); err == nil || !strings.Contains(err.Error(), "has a volume") {
-			t.Errorf("scaled: %v", err)
-		}
-	})
 }
 
 func TestA19VolumesOfADeletedAppStayForTheirGrace(t *testing.T) {

@@ -214,6 +214,9 @@ func (w *worker) settle(ctx context.Context, state store.AppState, at place) (ti
 	if state.Serving == 0 {
 		return never, w.empty(ctx, v, at)
 	}
+	if wait, there, err := w.bringBack(ctx, state.Newest.Number, g.spec, v, at); !there || err != nil {
+		return wait, err
+	}
 	if v.holds(g) {
 		return w.nudge(ctx, v, at, v.observe(g))
 	}

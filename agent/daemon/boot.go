@@ -18,7 +18,6 @@ type bootConfig struct {
 	Registry    *registry.Registry
 	AgentFile   string // kubeconfig of the agent's own credential
 	GatewayFile string // kubeconfig of the gateway's
-	Node        string
 	OnChange    func()
 	Log         *slog.Logger
 }
@@ -124,7 +123,7 @@ func (b *boot) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return admin.Bootstrap(ctx, kube.Bootstrap{AgentFile: b.cfg.AgentFile, GatewayFile: b.cfg.GatewayFile, Node: b.cfg.Node})
+	return admin.Bootstrap(ctx, kube.Bootstrap{AgentFile: b.cfg.AgentFile, GatewayFile: b.cfg.GatewayFile})
 }
 
 // registriesOf is how this machine's node reaches the appliance's registry.

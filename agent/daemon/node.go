@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/disk"
 	"hks.dev/hks/agent/k3s"
 )
 
@@ -23,6 +24,7 @@ type Node struct {
 	plan   agent.JoinPlan
 	engine *k3s.Engine
 	k3s    supervised
+	disks  *disk.Disks
 }
 
 // NewNode reads what the machine has joined.
@@ -36,6 +38,9 @@ func NewNode(cfg Config) (*Node, error) {
 	if err := json.Unmarshal(data, &n.plan); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", paths.NodeFile(), err)
 	}
+	if n.disks, err = disk.New(disk.Config{Dir: paths.Volumes()}); err != nil {
+		return nil, err
+	}
 	s, err := newSupervisor(cfg)
 	if err != nil {
 		return nil, err
@@ -45,11 +50,20 @@ func NewNode(cfg Config) (*Node, error) {
 	return n, err
 }
 
-// Run runs the engine until ctx ends. Containers go on running then.
+// Run runs the engine until ctx ends, and serves the machine's disks to the
+// appliance. Containers go on running then. Disks are mounted before there is
+// anything that could use them.
 func (n *Node) Run(ctx context.Context) error {
 	if err := n.cfg.Notifier.Ready(ctx); err != nil {
 		return err
 	}
+	n.mountDisks(ctx)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		n.serveDisks(ctx)
+	}()
+	defer func() { <-served }()
 	for {
 		err := n.start(ctx)
 		if err == nil || ctx.Err() != nil {

@@ -27,6 +27,9 @@ func (p *parts) buildNodes(cfg Config, cluster *kube.Client, hub *api.Hub, journ
 		programs: []string{paths.Bin("hks-agent"), paths.Bin("hks-installer"), cfg.Settings.K3s.Binary},
 		images:   filepath.Join(paths.K3sData(), "agent/images"),
 	}
+	if p.diskKeys, err = newDiskKeys(paths.State("disks.json")); err != nil {
+		return err
+	}
 	p.nodes, err = node.New(node.Config{
 		Cluster: cluster, Store: p.store, Workspaces: p.workspace, Tokens: p.engine,
 		Own: p.engine.NodeName(), Version: cfg.Version, Files: p.joinFiles.Files,
@@ -34,6 +37,7 @@ func (p *parts) buildNodes(cfg Config, cluster *kube.Client, hub *api.Hub, journ
 			return "https://" + net.JoinHostPort(host, fmt.Sprint(apiServerPort(cfg.Settings.K3s.Extra)))
 		},
 		Registry: func(host string, plan *agent.JoinPlan) error { return describe(p.registry.Mirror(), host, plan) },
+		Disks:    p.diskKeys.forNode,
 		Evacuate: func(ctx context.Context, node string, last bool, by string) ([]string, error) {
 			return p.apps.Evacuate(ctx, node, last, by)
 		},

@@ -68,6 +68,7 @@ type parts struct {
 	plan      *plan.Manager
 	cron      *schedule.Manager
 	joinFiles *joinFiles
+	diskKeys  *diskKeys
 	functions *function.Manager
 	volumes   *volume.Manager
 	claims    *claims
@@ -113,7 +114,7 @@ func assemble(cfg Config) (*parts, error) {
 	}
 	p.boot = newBoot(bootConfig{
 		Engine: p.engine, Registry: p.registry, Log: cfg.Log,
-		AgentFile: paths.AgentKubeconfig(), GatewayFile: paths.GatewayKubeconfig(), Node: p.engine.NodeName(),
+		AgentFile: paths.AgentKubeconfig(), GatewayFile: paths.GatewayKubeconfig(),
 		OnChange: func() { hub.Publish("system", "cluster", nil) },
 	})
 	system.engine, system.boot, system.runner = p.engine, p.boot, p.gateway

@@ -20,7 +20,8 @@ func (p *parts) buildVolumes(cfg Config, cluster *kube.Client, hub *api.Hub, jou
 	}
 	p.volumes, err = volume.New(volume.Config{
 		Cluster: cluster, Workspace: p.workspace, Disks: disks, Ledger: p.store,
-		Node: p.engine.NodeName(), Grace: cfg.Settings.Volumes.Grace, Removed: p.removedServices,
+		Remote: newFarDisks(p.nodes, p.diskKeys, cfg.Settings.Paths().Volumes()).of,
+		Node:   p.engine.NodeName(), Grace: cfg.Settings.Volumes.Grace, Removed: p.removedServices,
 		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err

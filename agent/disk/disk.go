@@ -280,7 +280,7 @@ func (d *Disks) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	// File by file: were something mounted in spite of all, it would stay.
-	for _, name := range []string{imageName, imageName + ".new", mountName, ""} {
+	for _, name := range []string{imageName, imageName + ".new", imageName + ".in", mountName, ""} {
 		if err := os.Remove(filepath.Join(d.folder(id), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("deleting the disk %s: %w", id, err)
 		}

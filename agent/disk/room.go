@@ -58,7 +58,11 @@ func (d *Disks) free() (int64, error) {
 	}
 	for _, id := range ids {
 		var image unix.Stat_t
-		if err := unix.Stat(d.image(id), &image); errors.Is(err, fs.ErrNotExist) {
+		err := unix.Stat(d.image(id), &image)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = unix.Stat(d.incoming(id), &image) // what is to arrive was promised too
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
 			return 0, fmt.Errorf("looking at the disk %s: %w", id, err)

@@ -34,8 +34,6 @@ type Bootstrap struct {
 	AgentFile   string // kubeconfig file of the agent's credential
 	GatewayFile string // kubeconfig file of the gateway's credential
 
-	Node string // where volumes can be made: that of the agent
-
 	// GatewayOwner, when set, gets the gateway's file: the gateway does not
 	// run as root.
 	GatewayOwner *FileOwner
@@ -48,7 +46,7 @@ type FileOwner struct{ UID, GID int }
 // agent and the gateway. The client is the cluster administrator's, used for
 // this alone, at each start; running it again changes nothing.
 func (c *Client) Bootstrap(ctx context.Context, b Bootstrap) error {
-	if err := c.applyPlatform(ctx, b.Node); err != nil {
+	if err := c.applyPlatform(ctx); err != nil {
 		return err
 	}
 	for _, account := range []struct {
@@ -75,7 +73,7 @@ func (c *Client) Bootstrap(ctx context.Context, b Bootstrap) error {
 
 // applyPlatform makes the namespace, the ingress and storage classes, roles,
 // accounts and admission rules.
-func (c *Client) applyPlatform(ctx context.Context, node string) error {
+func (c *Client) applyPlatform(ctx context.Context) error {
 	core, doing := c.set.CoreV1(), "setting up the platform in the cluster"
 	// Nothing runs here, so it has the strictest level.
 	namespace := coreac.Namespace(agent.SystemNamespace).WithLabels(platformLabels()).
@@ -89,7 +87,7 @@ func (c *Client) applyPlatform(ctx context.Context, node string) error {
 	if _, err := Apply(ctx, c.set.NetworkingV1().IngressClasses(), doing, class); err != nil {
 		return err
 	}
-	if err := c.applyStorage(ctx, doing, node); err != nil {
+	if err := c.applyStorage(ctx, doing); err != nil {
 		return err
 	}
 	if err := c.applyRoles(ctx, doing); err != nil {

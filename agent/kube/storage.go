@@ -8,7 +8,6 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	coreac "k8s.io/client-go/applyconfigurations/core/v1"
 	storageac "k8s.io/client-go/applyconfigurations/storage/v1"
 
 	"hks.dev/hks/agent"
@@ -19,9 +18,9 @@ import (
 const defaultClass = "storageclass.kubernetes.io/is-default-class"
 
 // applyStorage makes the class of volumes that hks makes itself, the default
-// from then on. Its pods go to the node that has the disks. Volumes of other
-// classes stay as they are.
-func (c *Client) applyStorage(ctx context.Context, doing, node string) error {
+// from then on. Its pods go where they would, and the disk is made there. Volumes
+// of other classes stay as they are.
+func (c *Client) applyStorage(ctx context.Context, doing string) error {
 	classes := c.set.StorageV1().StorageClasses()
 	class := storageac.StorageClass(agent.StorageClass).WithLabels(platformLabels()).
 		WithAnnotations(map[string]string{defaultClass: "true"}).
@@ -29,10 +28,6 @@ func (c *Client) applyStorage(ctx context.Context, doing, node string) error {
 		WithReclaimPolicy(corev1.PersistentVolumeReclaimDelete).
 		WithVolumeBindingMode(storagev1.VolumeBindingWaitForFirstConsumer).
 		WithAllowVolumeExpansion(true)
-	if node != "" {
-		class.WithAllowedTopologies(coreac.TopologySelectorTerm().WithMatchLabelExpressions(
-			coreac.TopologySelectorLabelRequirement().WithKey(corev1.LabelHostname).WithValues(node)))
-	}
 	if _, err := Apply(ctx, classes, doing, class); err != nil {
 		return err
 	}

@@ -53,7 +53,11 @@ func (m *Manager) Begin(ctx context.Context, secret, host string, request agent.
 	if err := m.cfg.Registry(host, &plan); err != nil {
 		return agent.JoinPlan{}, err
 	}
+	if plan.Disks, err = m.cfg.Disks(row.Name); err != nil {
+		return agent.JoinPlan{}, err
+	}
 	_, err = m.change(ctx, row.Name, func(row *store.Node) error {
+		row.Disks = plan.Disks.Certificate
 		if row.Machine == "" {
 			m.cfg.Record(ctx, agent.Activity{Level: "info", Subject: "node/" + row.Name, Message: fmt.Sprintf("the machine %s joins as %s", printable(request.Host), row.Name), By: row.By})
 		}

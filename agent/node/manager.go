@@ -49,6 +49,8 @@ type Config struct {
 	Server   func(host string) string         // the cluster's address, reached by host
 	Files    func() ([]agent.JoinFile, error) // what a machine fetches
 	Registry func(host string, plan *agent.JoinPlan) error
+	// Disks makes the keys of a machine that joins.
+	Disks func(node string) (agent.DiskKeys, error)
 
 	// Evacuate moves apps back to the shared pool that can't run without the
 	// node; last says that it is the only dedicated one that takes workloads.
@@ -79,6 +81,9 @@ type Manager struct {
 func New(cfg Config) (*Manager, error) {
 	if cfg.Cluster == nil || cfg.Store == nil || cfg.Workspaces == nil || cfg.Tokens == nil || cfg.Server == nil || cfg.Files == nil || cfg.Registry == nil {
 		return nil, errors.New("the nodes need a cluster, a store, a workspace, tokens and what machines fetch")
+	}
+	if cfg.Disks == nil {
+		cfg.Disks = func(string) (agent.DiskKeys, error) { return agent.DiskKeys{}, nil }
 	}
 	if cfg.Evacuate == nil {
 		cfg.Evacuate = func(context.Context, string, bool, string) ([]string, error) { return nil, nil }

@@ -114,12 +114,7 @@ func (m *Manager) view(node *corev1.Node, row *store.Node, pods []corev1.Pod) ag
 		CPU:    agent.Capacity{Allocatable: node.Status.Allocatable.Cpu().MilliValue()},
 		Memory: agent.Capacity{Allocatable: node.Status.Allocatable.Memory().Value()},
 	}
-	for _, address := range node.Status.Addresses {
-		if address.Type == corev1.NodeInternalIP {
-			v.Address = address.Address
-			break
-		}
-	}
+	v.Address = addressOf(node)
 	ready := readiness(node)
 	v.LastHeard = ready.LastHeartbeatTime.UTC()
 	if ready.Status != corev1.ConditionTrue {
@@ -172,4 +167,34 @@ func words(condition corev1.NodeCondition) string {
 		return "it is not heard of since " + condition.LastHeartbeatTime.UTC().Format(time.RFC3339)
 	}
 	return cmp.Or(condition.Message, "it is not ready")
+}
+
+func addressOf(node *corev1.Node) string {
+	for _, address := range node.Status.Addresses {
+		if address.Type == corev1.NodeInternalIP {
+			return address.Address
+		}
+	}
+	return ""
+}
+
+// Disks tells where a machine that has joined serves its disks and by which
+// certificate it is known. CodeNotFound: it is gone, or serves none.
+func (m *Manager) Disks(ctx context.Context, name string) (address, certificate string, err error) {
+	row, ok, err := m.cfg.Store.Node(ctx, name)
+	if err != nil {
+		return "", "", err
+	}
+	if !ok || row.Disks == "" {
+		return "", "", agent.Errorf(agent.CodeNotFound, "remove it and let it join again with: hks node add NAME; hks node list shows the nodes",
+			"%s has no disks for volumes: it is gone, or it joined before nodes had any", name)
+	}
+	node, err := m.find(ctx, name)
+	if agent.CodeOf(err) == agent.CodeNotFound { // its machine may come back
+		return "", "", agent.Errorf(agent.CodeClusterAway, "see hks node show "+name, "%s is not in the cluster", name)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return addressOf(node), row.Disks, nil
 }

@@ -24,14 +24,15 @@ type Node struct {
 	By        string
 	CreatedAt time.Time
 	ChangedAt time.Time
+	Disks     string // PEM: the certificate with which it serves disks; empty: it serves none
 }
 
-const nodeColumns = `name, status, message, fix, token, expires_at, machine, steps, by_whom, created_at, changed_at`
+const nodeColumns = `name, status, message, fix, token, expires_at, machine, steps, by_whom, created_at, changed_at, disks`
 
 func scanNode(row scanner) (n Node, err error) {
 	var expires, created, changed int64
 	var steps string
-	if err := row.Scan(&n.Name, &n.Status, &n.Message, &n.Fix, &n.Token, &expires, &n.Machine, &steps, &n.By, &created, &changed); err != nil {
+	if err := row.Scan(&n.Name, &n.Status, &n.Message, &n.Fix, &n.Token, &expires, &n.Machine, &steps, &n.By, &created, &changed, &n.Disks); err != nil {
 		return Node{}, err
 	}
 	n.ExpiresAt, n.CreatedAt, n.ChangedAt = fromMillis(expires), fromMillis(created), fromMillis(changed)
@@ -73,8 +74,8 @@ func (s *Store) PutNode(ctx context.Context, n Node) error {
 	if err != nil {
 		return fmt.Errorf("encoding a node's steps: %w", err)
 	}
-	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		n.Name, string(n.Status), n.Message, n.Fix, n.Token, millis(n.ExpiresAt), n.Machine, string(steps), n.By, millis(n.CreatedAt), millis(n.ChangedAt))
+	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO node (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		n.Name, string(n.Status), n.Message, n.Fix, n.Token, millis(n.ExpiresAt), n.Machine, string(steps), n.By, millis(n.CreatedAt), millis(n.ChangedAt), n.Disks)
 	if err != nil {
 		return fmt.Errorf("writing a node: %w", err)
 	}

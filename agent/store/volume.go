@@ -23,16 +23,17 @@ type Volume struct {
 	Message          string
 	KeptUntil        time.Time
 	CreatedAt        time.Time
+	Node             string // whose machine has the disk; empty: the appliance's own
 }
 
-const volumeColumns = `id, namespace, claim, uid, labels, size, asked, status, purge, message, kept_until, created_at`
+const volumeColumns = `id, namespace, claim, uid, labels, size, asked, status, purge, message, kept_until, created_at, node`
 
 func scanVolume(row scanner) (v Volume, err error) {
 	var (
 		labels        string
 		kept, created int64
 	)
-	if err := row.Scan(&v.ID, &v.Namespace, &v.Claim, &v.UID, &labels, &v.Size, &v.Asked, &v.Status, &v.Purge, &v.Message, &kept, &created); err != nil {
+	if err := row.Scan(&v.ID, &v.Namespace, &v.Claim, &v.UID, &labels, &v.Size, &v.Asked, &v.Status, &v.Purge, &v.Message, &kept, &created, &v.Node); err != nil {
 		return Volume{}, err
 	}
 	v.KeptUntil, v.CreatedAt = fromMillis(kept), fromMillis(created)
@@ -57,7 +58,9 @@ func (s *Store) Volume(ctx context.Context, id string) (v Volume, ok bool, err e
 }
 
 // PutVolume writes the whole of a volume in place of what was there.
-func (s *Store) PutVolume(ctx context.Context, v Volume) error {
+func (s *Store) PutVolume(ctx context.Context, v Volume) error { return s.putVolume(ctx, s.db, v) }
+
+func (s *Store) putVolume(ctx context.Context, db execer, v Volume) error {
 	if v.Labels == nil {
 		v.Labels = map[string]string{}
 	}
@@ -68,8 +71,8 @@ func (s *Store) PutVolume(ctx context.Context, v Volume) error {
 	if v.CreatedAt.IsZero() {
 		v.CreatedAt = s.cfg.Now()
 	}
-	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO volume (`+volumeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		v.ID, v.Namespace, v.Claim, v.UID, string(labels), v.Size, v.Asked, string(v.Status), v.Purge, v.Message, millis(v.KeptUntil), millis(v.CreatedAt))
+	_, err = db.ExecContext(ctx, `INSERT OR REPLACE INTO volume (`+volumeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		v.ID, v.Namespace, v.Claim, v.UID, string(labels), v.Size, v.Asked, string(v.Status), v.Purge, v.Message, millis(v.KeptUntil), millis(v.CreatedAt), v.Node)
 	if err != nil {
 		return fmt.Errorf("keeping the volume %s: %w", v.ID, err)
 	}

@@ -29,6 +29,8 @@ type made struct {
 	size    int64
 	mounted bool
 	used    bool // pods have it
+	arrives bool // it is not whole yet
+	chunks  [4]byte
 }
 
 // fakeDisks are disks in memory.
@@ -86,8 +88,56 @@ func (f *fakeDisks) Remove(_ context.Context, id string) error {
 	return nil
 }
 
-func (f *fakeDisks) Exists(id string) (bool, error) { return f.all[id] != nil, nil }
-func (f *fakeDisks) Data(id string) string          { return "/var/lib/hks/volumes/" + id + "/fs/data" }
+func (f *fakeDisks) Exists(id string) (bool, error) {
+	return f.all[id] != nil && !f.all[id].arrives, nil
+}
+
+func (f *fakeDisks) Sums(_ context.Context, id string) ([]disk.Sum, error) {
+	d := f.all[id]
+	if d == nil {
+		return nil, agent.Errorf(agent.CodeNotFound, "", "there is no disk %s", id)
+	}
+	sums := make([]disk.Sum, len(d.chunks))
+	for i, c := range d.chunks {
+		sums[i][0] = c
+	}
+	return sums, nil
+}
+
+func (f *fakeDisks) ReadChunk(_ context.Context, id string, n int) ([]byte, error) {
+	return []byte{f.all[id].chunks[n]}, nil
+}
+
+func (f *fakeDisks) Accept(_ context.Context, id string, size int64) error {
+	if f.fails != nil {
+		return f.fails
+	}
+	if f.all[id] == nil {
+		f.all[id] = &made{size: size, arrives: true}
+	}
+	return nil
+}
+
+func (f *fakeDisks) WriteChunk(_ context.Context, id string, n int, data []byte) error {
+	if f.fails != nil {
+		return f.fails
+	}
+	f.all[id].chunks[n] = append(data, 0)[0]
+	return nil
+}
+
+func (f *fakeDisks) Seal(ctx context.Context, id, digest string) error {
+	sums, err := f.Sums(ctx, id)
+	if err != nil {
+		return err
+	}
+	if disk.Digest(sums) != digest {
+		return agent.Errorf(agent.CodeConflict, "", "the copy is not what was sent")
+	}
+	f.all[id].arrives = false
+	return nil
+}
+func (f *fakeDisks) Data(id string) string { return "/var/lib/hks/volumes/" + id + "/fs/data" }
 
 func (f *fakeDisks) Fill(id string) (used, size int64, ok bool) {
 	d := f.all[id]
@@ -112,6 +162,7 @@ type world struct {
 	set   *fake.Clientset
 	store *store.Store
 	disks *fakeDisks
+	far   *fakeDisks // of the node prod-1
 	now   time.Time
 	plan  agent.Plan
 	used  float64
@@ -130,6 +181,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		t: t, set: fake.NewClientset(), disks: &fakeDisks{all: map[string]*made{}, room: 1 << 40},
+		far: &fakeDisks{all: map[string]*made{}, room: 1 << 40},
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), plan: agent.Plan{Name: "hobby", StorageBytes: 10 << 30},
 	}
 	var err error
@@ -148,7 +200,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) restart() {
 	w.t.Helper()
 	m, err := New(Config{
-		Cluster: w, Workspace: w, Disks: w.disks, Ledger: w.store, Node: node, Grace: 7 * 24 * time.Hour,
+		Cluster: w, Workspace: w, Disks: w.disks, Ledger: w.store, Node: node, Grace: 7 * 24 * time.Hour, Remote: w.remote,
 		Now: func() time.Time { return w.now },
 	})
 	if err != nil {
@@ -163,6 +215,13 @@ func (w *world) restart() {
 			m.watch.close()
 		}
 	})
+}
+
+func (w *world) remote(_ context.Context, name string) (Disks, error) {
+	if name != "prod-1" || w.far == nil {
+		return nil, noDisks(name)
+	}
+	return w.far, nil
 }
 
 // turns takes turns until a condition holds.

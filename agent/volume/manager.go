@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -22,6 +23,7 @@ const (
 type Manager struct {
 	cfg  Config
 	wake chan struct{}
+	haul chan struct{} // wakes what carries volumes
 	crew agent.Crew
 
 	mu    sync.Mutex // held over each turn and each change of the ledger
@@ -32,6 +34,9 @@ type Manager struct {
 func New(cfg Config) (*Manager, error) {
 	if cfg.Cluster == nil || cfg.Workspace == nil || cfg.Disks == nil || cfg.Ledger == nil || cfg.Node == "" || cfg.Grace <= 0 {
 		return nil, errors.New("volumes need a cluster, a workspace, disks, a ledger, a node and a grace time")
+	}
+	if cfg.Remote == nil {
+		cfg.Remote = func(_ context.Context, node string) (Disks, error) { return nil, noDisks(node) }
 	}
 	if cfg.Removed == nil {
 		cfg.Removed = func(context.Context) (map[string]time.Time, error) { return nil, nil }
@@ -48,7 +53,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Manager{cfg: cfg, wake: make(chan struct{}, 1)}, nil
+	return &Manager{cfg: cfg, wake: make(chan struct{}, 1), haul: make(chan struct{}, 1)}, nil
 }
 
 // Mount mounts all disks that claims have; it comes before the engine, so that
@@ -73,8 +78,8 @@ func (m *Manager) Mount(ctx context.Context) error {
 }
 
 func (m *Manager) mountAtStart(ctx context.Context, v store.Volume) error {
-	if v.Status != agent.VolumeReady && v.Status != agent.VolumeGrowing {
-		return nil // the next turn takes it up
+	if v.Node != "" || (v.Status != agent.VolumeReady && v.Status != agent.VolumeGrowing) {
+		return nil // the machine does it itself, or the next turn takes it up
 	}
 	if v.Status == agent.VolumeGrowing {
 		// After a start of the machine nobody uses it, which is the chance.
@@ -95,6 +100,7 @@ func (m *Manager) mountAtStart(ctx context.Context, v store.Volume) error {
 func (m *Manager) Start(context.Context) error {
 	if m.crew.Start() {
 		m.crew.Go(m.loop)
+		m.crew.Go(m.carry)
 	}
 	return nil
 }
@@ -157,4 +163,27 @@ func (m *Manager) note(ctx context.Context, v store.Volume, message string) erro
 		m.cfg.Record(ctx, agent.Activity{Level: "warning", Subject: "volume/" + v.Claim, Message: message})
 	}
 	return m.put(ctx, v)
+}
+
+// disksOf are the disks of the machine that a volume is on.
+func (m *Manager) disksOf(ctx context.Context, node string) (Disks, error) {
+	if node == "" || node == m.cfg.Node {
+		return m.cfg.Disks, nil
+	}
+	return m.cfg.Remote(ctx, node)
+}
+
+// machineOf is the name of a node as the ledger has it: nothing for the
+// appliance's own.
+func (m *Manager) machineOf(node string) string {
+	if node == m.cfg.Node {
+		return ""
+	}
+	return node
+}
+
+func (m *Manager) nodeOf(machine string) string { return cmp.Or(machine, m.cfg.Node) }
+
+func noDisks(node string) *agent.Error {
+	return agent.Errorf(agent.CodeNotFound, "remove it and let it join again with: hks node add NAME; hks node list shows the nodes", "%s has no disks for volumes: it is gone, or it joined before nodes had any", node)
 }

@@ -24,12 +24,12 @@ const provisionedBy = "pv.kubernetes.io/provisioned-by"
 func bytesOf(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.BinarySI) }
 
 // apply makes the PersistentVolume, meant for its claim alone.
-func (m *Manager) apply(ctx context.Context, v store.Volume) error {
+func (m *Manager) apply(ctx context.Context, disks Disks, v store.Volume) error {
 	claim := coreac.ObjectReference().WithKind("PersistentVolumeClaim").WithAPIVersion("v1").WithNamespace(v.Namespace).WithName(v.Claim)
 	if v.UID != "" {
 		claim.WithUID(types.UID(v.UID))
 	}
-	here := coreac.NodeSelectorRequirement().WithKey(corev1.LabelHostname).WithOperator(corev1.NodeSelectorOpIn).WithValues(m.cfg.Node)
+	here := coreac.NodeSelectorRequirement().WithKey(corev1.LabelHostname).WithOperator(corev1.NodeSelectorOpIn).WithValues(m.nodeOf(v.Node))
 	pv := coreac.PersistentVolume(v.ID).
 		WithLabels(map[string]string{agent.LabelManagedBy: agent.ManagedBy, agent.LabelPartOf: v.Namespace}).
 		WithAnnotations(map[string]string{provisionedBy: agent.VolumeProvisioner}).
@@ -40,7 +40,7 @@ func (m *Manager) apply(ctx context.Context, v store.Volume) error {
 			WithPersistentVolumeReclaimPolicy(corev1.PersistentVolumeReclaimDelete).
 			WithVolumeMode(corev1.PersistentVolumeFilesystem).
 			WithClaimRef(claim).
-			WithLocal(coreac.LocalVolumeSource().WithPath(m.cfg.Disks.Data(v.ID))).
+			WithLocal(coreac.LocalVolumeSource().WithPath(disks.Data(v.ID))).
 			WithNodeAffinity(coreac.VolumeNodeAffinity().WithRequired(coreac.NodeSelector().
 				WithNodeSelectorTerms(coreac.NodeSelectorTerm().WithMatchExpressions(here)))))
 	_, err := kube.Apply(ctx, m.cfg.Cluster.Interface().CoreV1().PersistentVolumes(), "making the volume of "+v.Claim, pv)
@@ -51,12 +51,16 @@ func (m *Manager) apply(ctx context.Context, v store.Volume) error {
 // It is made and not applied: a release that applies it later names no volume,
 // and would take the name away.
 func (m *Manager) makeClaim(ctx context.Context, v store.Volume) error {
+	move, _, err := m.cfg.Ledger.VolumeMove(ctx, v.Namespace, v.Claim)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	doing, class := "restoring the claim "+v.Claim, agent.StorageClass
 	claims := m.cfg.Cluster.Interface().CoreV1().PersistentVolumeClaims(v.Namespace)
-	_, err := claims.Create(ctx, &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: v.Claim, Namespace: v.Namespace, Labels: v.Labels},
+	_, err = claims.Create(ctx, &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: v.Claim, Namespace: v.Namespace, Labels: v.Labels, Annotations: move.Notes},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeName: v.ID,
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: bytesOf(v.Size)}},

@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/disk"
 	"hks.dev/hks/agent/store"
 )
 
@@ -33,6 +34,16 @@ type Disks interface {
 	Data(id string) string
 	Fill(id string) (used, size int64, ok bool)
 	Room(size int64) error
+	Copies
+}
+
+// Copies are disks as they are carried from one machine to another.
+type Copies interface {
+	Sums(ctx context.Context, id string) ([]disk.Sum, error)
+	ReadChunk(ctx context.Context, id string, n int) ([]byte, error)
+	Accept(ctx context.Context, id string, size int64) error
+	WriteChunk(ctx context.Context, id string, n int, data []byte) error
+	Seal(ctx context.Context, id, digest string) error
 }
 
 // Ledger keeps what was begun.
@@ -41,6 +52,11 @@ type Ledger interface {
 	Volume(ctx context.Context, id string) (store.Volume, bool, error)
 	PutVolume(ctx context.Context, v store.Volume) error
 	ForgetVolume(ctx context.Context, id string) error
+
+	VolumeMoves(ctx context.Context) ([]store.VolumeMove, error)
+	VolumeMove(ctx context.Context, namespace, claim string) (store.VolumeMove, bool, error)
+	PutVolumeMove(ctx context.Context, m store.VolumeMove, volumes ...store.Volume) error
+	EndVolumeMove(ctx context.Context, namespace, claim string, volumes ...store.Volume) error
 }
 
 // Config is what the manager needs; what follows Grace may be nil.
@@ -49,8 +65,12 @@ type Config struct {
 	Workspace Workspace
 	Disks     Disks
 	Ledger    Ledger
-	Node      string        // this machine's, the only one with disks
+	Node      string        // this machine's
 	Grace     time.Duration // how long a volume stays that is nobody's any more
+
+	// Remote are the disks of a machine that has joined, by the name of its
+	// node. CodeNotFound: there is no such machine, or not any more.
+	Remote func(ctx context.Context, node string) (Disks, error)
 
 	// Removed tells until when claims of removed services stay, by claim.
 	Removed func(ctx context.Context) (map[string]time.Time, error)

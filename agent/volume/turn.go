@@ -105,8 +105,8 @@ func (m *Manager) take(ctx context.Context) error {
 		switch {
 		case claim.Spec.VolumeName != "":
 			err = m.takeGrowth(ctx, claim)
-		case claim.Annotations[selectedNode] == m.cfg.Node:
-			err = m.takeNew(ctx, claim)
+		case claim.Annotations[selectedNode] != "":
+			err = m.takeNew(ctx, claim, claim.Annotations[selectedNode])
 		}
 		if err != nil {
 			return err
@@ -115,15 +115,20 @@ func (m *Manager) take(ctx context.Context) error {
 	return nil
 }
 
-func (m *Manager) takeNew(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+func (m *Manager) takeNew(ctx context.Context, claim *corev1.PersistentVolumeClaim, node string) error {
 	id := "pvc-" + string(claim.UID)
 	if _, there, err := m.cfg.Ledger.Volume(ctx, id); there || err != nil {
+		return err
+	}
+	if _, err := m.disksOf(ctx, node); agent.CodeOf(err) == agent.CodeNotFound {
+		return nil // nobody can make one there; the claim waits
+	} else if err != nil {
 		return err
 	}
 	size := requested(claim)
 	return m.put(ctx, store.Volume{
 		ID: id, Namespace: claim.Namespace, Claim: claim.Name, UID: string(claim.UID), Labels: claim.Labels,
-		Size: size, Asked: size, Status: agent.VolumeMaking, CreatedAt: m.cfg.Now().UTC(),
+		Size: size, Asked: size, Status: agent.VolumeMaking, CreatedAt: m.cfg.Now().UTC(), Node: m.machineOf(node),
 	})
 }
 
@@ -138,6 +143,9 @@ func (m *Manager) takeGrowth(ctx context.Context, claim *corev1.PersistentVolume
 	size := requested(claim)
 	if size <= v.Asked || (v.Status != agent.VolumeReady && v.Status != agent.VolumeGrowing) {
 		return nil
+	}
+	if _, moves, err := m.cfg.Ledger.VolumeMove(ctx, claim.Namespace, claim.Name); moves || err != nil {
+		return err // it grows when it has arrived
 	}
 	v.Asked, v.Status, v.Message = size, agent.VolumeGrowing, ""
 	return m.put(ctx, v)
@@ -162,36 +170,45 @@ func (m *Manager) adopt(ctx context.Context, claim *corev1.PersistentVolumeClaim
 
 // step brings one volume further; settled says that there is nothing to wait for.
 func (m *Manager) step(ctx context.Context, v store.Volume) (settled bool, err error) {
+	disks, err := m.disksOf(ctx, v.Node)
+	if gone := agent.CodeOf(err) == agent.CodeNotFound; gone && (v.Status == agent.VolumeKept || v.Status == agent.VolumeDeleting) {
+		return true, m.lost(ctx, v)
+	}
+	if err != nil {
+		return false, err
+	}
 	switch v.Status {
 	case agent.VolumeMaking:
-		return m.make(ctx, v)
+		return m.make(ctx, disks, v)
 	case agent.VolumeReady:
-		return true, m.check(ctx, v)
+		return true, m.check(ctx, disks, v)
 	case agent.VolumeGrowing:
-		return m.grow(ctx, v)
+		return m.grow(ctx, disks, v)
 	case agent.VolumeKept:
-		return true, m.keep(ctx, v)
+		return true, m.keep(ctx, disks, v)
 	case agent.VolumeRestoring:
-		return m.restore(ctx, v)
+		return m.restore(ctx, disks, v)
 	case agent.VolumeDeleting:
-		return m.delete(ctx, v)
+		return m.delete(ctx, disks, v)
+	case agent.VolumeMoving:
+		return true, nil // see carry
 	}
 	return true, fmt.Errorf("the volume %s has an unknown status %q", v.ID, v.Status)
 }
 
-func (m *Manager) make(ctx context.Context, v store.Volume) (settled bool, err error) {
+func (m *Manager) make(ctx context.Context, disks Disks, v store.Volume) (settled bool, err error) {
 	if claim := m.watch.claim(v.Claim); claim == nil || string(claim.UID) != v.UID {
 		// Nobody waits for it any more, and nothing was ever in it.
 		v.Status = agent.VolumeDeleting
 		return false, m.put(ctx, v)
 	}
-	if err := m.cfg.Disks.Make(ctx, v.ID, v.Size); err != nil {
+	if err := disks.Make(ctx, v.ID, v.Size); err != nil {
 		return false, err
 	}
-	if err := m.cfg.Disks.Mount(ctx, v.ID); err != nil {
+	if err := disks.Mount(ctx, v.ID); err != nil {
 		return false, err
 	}
-	if err := m.apply(ctx, v); err != nil {
+	if err := m.apply(ctx, disks, v); err != nil {
 		return false, err
 	}
 	v.Status, v.Message = agent.VolumeReady, ""
@@ -199,12 +216,12 @@ func (m *Manager) make(ctx context.Context, v store.Volume) (settled bool, err e
 }
 
 // check sees that a volume in use is in order, or that nobody has it any more.
-func (m *Manager) check(ctx context.Context, v store.Volume) error {
+func (m *Manager) check(ctx context.Context, disks Disks, v store.Volume) error {
 	pv := m.watch.volume(v.ID)
 	if pv == nil || pv.Status.Phase == corev1.VolumeReleased || pv.Status.Phase == corev1.VolumeFailed {
 		return m.released(ctx, v)
 	}
-	if err := m.cfg.Disks.Mount(ctx, v.ID); err != nil { // somebody may have unmounted it
+	if err := disks.Mount(ctx, v.ID); err != nil { // somebody may have unmounted it
 		return err
 	}
 	if v.Message != "" {
@@ -243,7 +260,7 @@ func (m *Manager) released(ctx context.Context, v store.Volume) error {
 }
 
 // keep holds a volume that nobody has, unmounted, until its time is over.
-func (m *Manager) keep(ctx context.Context, v store.Volume) error {
+func (m *Manager) keep(ctx context.Context, disks Disks, v store.Volume) error {
 	if err := m.forgetPV(ctx, v.ID); err != nil {
 		return err
 	}
@@ -253,14 +270,26 @@ func (m *Manager) keep(ctx context.Context, v store.Volume) error {
 		m.nudge()
 		return m.put(ctx, v)
 	}
-	return m.cfg.Disks.Unmount(v.ID)
+	return disks.Unmount(v.ID)
 }
 
-func (m *Manager) delete(ctx context.Context, v store.Volume) (settled bool, err error) {
+// lost forgets a volume that nobody used any more and whose machine is gone.
+func (m *Manager) lost(ctx context.Context, v store.Volume) error {
+	if err := m.forgetPV(ctx, v.ID); err != nil {
+		return err
+	}
+	if err := m.cfg.Ledger.ForgetVolume(ctx, v.ID); err != nil {
+		return err
+	}
+	m.cfg.Publish("volume", v.Claim, nil)
+	return nil
+}
+
+func (m *Manager) delete(ctx context.Context, disks Disks, v store.Volume) (settled bool, err error) {
 	if err := m.forgetPV(ctx, v.ID); err != nil {
 		return false, err
 	}
-	switch err := m.cfg.Disks.Remove(ctx, v.ID); {
+	switch err := disks.Remove(ctx, v.ID); {
 	case errors.Is(err, disk.ErrBusy):
 		return false, m.note(ctx, v, "it goes when its last user has ended")
 	case err != nil:
@@ -277,25 +306,25 @@ func (m *Manager) delete(ctx context.Context, v store.Volume) (settled bool, err
 // let us, it waits for the moment when nobody uses it. Until then it is not
 // mounted at its place: its pods have mounts of their own, and the next ones
 // can't start before it has grown.
-func (m *Manager) grow(ctx context.Context, v store.Volume) (settled bool, err error) {
-	err = m.cfg.Disks.Grow(ctx, v.ID, v.Asked)
+func (m *Manager) grow(ctx context.Context, disks Disks, v store.Volume) (settled bool, err error) {
+	err = disks.Grow(ctx, v.ID, v.Asked)
 	if errors.Is(err, disk.ErrBusy) {
 		if err := m.note(ctx, v, waitsForEnd); err != nil {
 			return false, err
 		}
-		if err := m.cfg.Disks.Unmount(v.ID); err != nil && !errors.Is(err, disk.ErrBusy) {
+		if err := disks.Unmount(v.ID); err != nil && !errors.Is(err, disk.ErrBusy) {
 			return false, err
 		}
-		if idle, err := m.cfg.Disks.Idle(v.ID); err != nil || !idle {
+		if idle, err := disks.Idle(v.ID); err != nil || !idle {
 			return false, err
 		}
-		err = m.cfg.Disks.Grow(ctx, v.ID, v.Asked)
+		err = disks.Grow(ctx, v.ID, v.Asked)
 	}
 	if err != nil {
 		// What it has is of use all the same.
-		return false, errors.Join(err, m.cfg.Disks.Mount(ctx, v.ID))
+		return false, errors.Join(err, disks.Mount(ctx, v.ID))
 	}
-	if err := m.cfg.Disks.Mount(ctx, v.ID); err != nil {
+	if err := disks.Mount(ctx, v.ID); err != nil {
 		return false, err
 	}
 	if err := m.tellSize(ctx, v); err != nil {
@@ -307,13 +336,13 @@ func (m *Manager) grow(ctx context.Context, v store.Volume) (settled bool, err e
 }
 
 // restore gives a kept volume a claim of its old name.
-func (m *Manager) restore(ctx context.Context, v store.Volume) (settled bool, err error) {
-	if err := m.cfg.Disks.Mount(ctx, v.ID); err != nil {
+func (m *Manager) restore(ctx context.Context, disks Disks, v store.Volume) (settled bool, err error) {
+	if err := disks.Mount(ctx, v.ID); err != nil {
 		return false, err
 	}
 	v.UID = ""
 	v.Namespace = m.watch.namespace
-	if err := m.apply(ctx, v); err != nil {
+	if err := m.apply(ctx, disks, v); err != nil {
 		return false, err
 	}
 	if err := m.makeClaim(ctx, v); err != nil {

@@ -30,11 +30,20 @@ func (m *Manager) list(ctx context.Context) ([]agent.Volume, error) {
 	if err != nil {
 		return nil, err
 	}
+	moves, err := m.cfg.Ledger.VolumeMoves(ctx)
+	if err != nil {
+		return nil, err
+	}
 	list, known := make([]agent.Volume, 0, len(rows)), map[string]bool{}
 	for _, v := range rows {
 		view := m.viewOf(v)
 		if until, ok := removed[v.Claim]; ok && view.KeptUntil.IsZero() && view.Service != "" {
 			view.Status, view.KeptUntil = agent.VolumeKept, until
+		}
+		for _, move := range moves {
+			if move.Source == v.ID || move.Target == v.ID {
+				view.Move = m.viewOfMove(move)
+			}
 		}
 		list, known[v.ID] = append(list, view), true
 	}
@@ -55,17 +64,24 @@ func (m *Manager) list(ctx context.Context) ([]agent.Volume, error) {
 	return list, nil
 }
 
+// lookWithin bounds the look at a disk for a view of it.
+const lookWithin = 5 * time.Second
+
 // viewOf shows a row with what its claim and its disk say.
 func (m *Manager) viewOf(v store.Volume) agent.Volume {
 	view := agent.Volume{
 		Name: v.Claim, ID: v.ID, Class: agent.StorageClass, SizeBytes: v.Size, Status: v.Status, Message: v.Message,
-		KeptUntil: v.KeptUntil, CreatedAt: v.CreatedAt,
+		KeptUntil: v.KeptUntil, CreatedAt: v.CreatedAt, Node: m.nodeOf(v.Node),
 	}
 	if v.Asked > v.Size {
 		view.AskedSize = v.Asked
 	}
-	if used, size, ok := m.cfg.Disks.Fill(v.ID); ok {
-		view.UsedBytes, view.FreeBytes = used, size-used
+	ctx, cancel := context.WithTimeout(context.Background(), lookWithin)
+	defer cancel()
+	if disks, err := m.disksOf(ctx, v.Node); err == nil {
+		if used, size, ok := disks.Fill(v.ID); ok {
+			view.UsedBytes, view.FreeBytes = used, size-used
+		}
 	}
 	owned(&view, v.Labels)
 	if v.Status == agent.VolumeReady && m.watch.ready() {

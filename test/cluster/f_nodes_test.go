@@ -48,6 +48,7 @@ func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 	if node = ask[agent.Node](t, "node", "show", "prod-1"); len(node.Pods) < 2 {
 		t.Errorf("after the move %d instances are on the node", len(node.Pods))
 	}
+	carries(t, "prod-1")
 	if out := hks(t, "node", "remove", "prod-1", "--yes"); !strings.Contains(out, "removed") {
 		t.Errorf("removing said %q", out)
 	}
@@ -60,6 +61,7 @@ func TestA80NodeJoinsAndTakesWhatIsMovedThere(t *testing.T) {
 	if r := try(t, "node", "show", "prod-1"); r.exit == 0 {
 		t.Errorf("the removed node is still shown: %s", r.stdout)
 	}
+	cameBack(t)
 	other.run(t, "/usr/local/bin/hks-installer", "purge", "--yes")
 	hks(t, "plan", "downgrade", "hobby", "--yes") // nothing is in its way now
 }
