@@ -97,8 +97,8 @@ func (a *appliance) config(root string) Config {
 		Settings: settings, Version: "1.2.3", Identities: a.store, Journal: NewJournal(a.store, hub, log), Hub: hub,
 		Workspaces: a.workspaces, Apps: a.apps, Shells: a.commands, Series: a.apps, Images: a.images, Builds: a.builds, Market: a.market, Pipelines: fakePipelines{}, Functions: fakeFunctions{},
 		Domains: a.domains, Maintenance: a.apps, Plans: fakePlans{}, Volumes: fakeVolumes{}, Incidents: fakeIncidents{}, Silences: fakeIncidents{}, Insight: fakeIncidents{}, Channels: fakeChannels{}, Nodes: fakeNodes{}, Joins: fakeNodes{}, JoinFiles: fakeNodes{}, System: fakeSystem{}, RootCA: fakeSystem{},
-		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<title>hks</title>") }),
-		Metrics: prometheus.NewRegistry(), Log: log, Now: a.clock.now, Ready: a.ready.Load,
+		UI:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<title>hks</title>") }),
+		Audit: a.store, Metrics: prometheus.NewRegistry(), Log: log, Now: a.clock.now, Ready: a.ready.Load,
 	}
 }
 
