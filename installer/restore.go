@@ -87,7 +87,8 @@ type restoring struct {
 const (
 	restoringSuffix = ".restoring"
 	restoringFile   = "restore.json"
-	machineFolder   = ".machine" // parts that belong outside of the root
+	machineFolder   = ".machine"  // parts that belong outside of the root
+	settingsFolder  = ".settings" // the folder of the settings
 )
 
 // restore makes this machine what the archive holds.
@@ -155,26 +156,26 @@ func (m *machine) restore(ctx context.Context, o restoreOptions) error {
 	return m.printAccess(ctx)
 }
 
-// folders are where parts go, and where they wait until all of them are there.
-// The state comes last: it says that the others are in place.
-func (m *machine) folders() [][2]string { // staged, target
-	var list [][2]string
-	for _, target := range []string{filepath.Join(m.paths.K3sData(), "server"), filepath.Dir(m.paths.ConfigFile()), m.paths.State()} {
-		list = append(list, [2]string{target + restoringSuffix, target})
-	}
-	return list
-}
+// waiting is the folder in which everything but the cluster's datastore waits:
+// in the state folder itself, which may be a disk of its own.
+func (m *machine) waiting() string { return m.paths.State(".restoring") }
 
-// staged is where a part waits.
+// server is where k3s keeps what makes the cluster the one it is.
+func (m *machine) server() string { return filepath.Join(m.paths.K3sData(), "server") }
+
+// staged is where a part waits until all of them are there.
 func (m *machine) staged(name string) (string, error) {
 	if within, ok := strings.CutPrefix(name, archive.Machine); ok {
-		return filepath.Join(m.paths.State()+restoringSuffix, machineFolder, filepath.FromSlash(within)), nil
+		return filepath.Join(m.waiting(), machineFolder, filepath.FromSlash(within)), nil
 	}
-	within := strings.TrimPrefix(name, archive.Root)
-	target := m.paths.At(filepath.FromSlash(within))
-	for _, pair := range m.folders() {
-		if rest, ok := strings.CutPrefix(target, pair[1]+"/"); ok {
-			return filepath.Join(pair[0], rest), nil
+	target := m.paths.At(filepath.FromSlash(strings.TrimPrefix(name, archive.Root)))
+	for _, pair := range [][2]string{
+		{m.server(), m.server() + restoringSuffix},
+		{filepath.Dir(m.paths.ConfigFile()), filepath.Join(m.waiting(), settingsFolder)},
+		{m.paths.State(), m.waiting()},
+	} {
+		if rest, ok := strings.CutPrefix(target, pair[0]+"/"); ok {
+			return filepath.Join(pair[1], rest), nil
 		}
 	}
 	return "", agent.Errorf(agent.CodeInvalid, "take the version of hks that made it", "the archive holds %s, which this version has no place for", name)
@@ -183,7 +184,7 @@ func (m *machine) staged(name string) (string, error) {
 // begunRestore finds an earlier run that was interrupted after everything was
 // unpacked.
 func (m *machine) begunRestore(o restoreOptions) (restoring, bool, error) {
-	for _, folder := range []string{m.paths.State() + restoringSuffix, m.paths.State()} {
+	for _, folder := range []string{m.waiting(), m.paths.State()} {
 		data, err := os.ReadFile(filepath.Join(folder, restoringFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -205,12 +206,14 @@ func (m *machine) begunRestore(o restoreOptions) (restoring, bool, error) {
 	return restoring{}, false, m.clearStaged()
 }
 
+// clearStaged takes away what was unpacked, and the folders that were made for
+// it when nothing else is in them.
 func (m *machine) clearStaged() error {
-	var failed []error
-	for _, pair := range m.folders() {
-		failed = append(failed, os.RemoveAll(pair[0]))
+	err := errors.Join(os.RemoveAll(m.waiting()), os.RemoveAll(m.server()+restoringSuffix))
+	for _, folder := range []string{m.paths.State(), m.paths.K3sData(), filepath.Dir(m.paths.K3sData())} {
+		_ = os.Remove(folder) // one that is not empty, or a disk of its own, stays
 	}
-	return errors.Join(failed...)
+	return err
 }
 
 // refuseLiving keeps an appliance from being overwritten by mistake.
@@ -329,7 +332,7 @@ func (m *machine) openArchive(ctx context.Context, o restoreOptions) (*os.File, 
 		return nil, err
 	}
 	defer func() { _ = from.Close() }() // only read
-	folder := m.paths.State() + restoringSuffix
+	folder := m.waiting()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("fetching the archive: %w", err)
 	}
@@ -367,7 +370,7 @@ func (m *machine) roomFor(manifest archive.Manifest) error {
 func (m *machine) mendStaged(ctx context.Context, o restoreOptions, manifest archive.Manifest) (restoring, error) {
 	m.say("checking the databases")
 	r := restoring{Archive: o.archive, Of: manifest.Contents, MadeAt: manifest.MadeAt, Left: []string{}}
-	state := m.paths.State() + restoringSuffix
+	state := m.waiting()
 	server, err := m.staged(archive.Datastore)
 	if err != nil {
 		return r, err
@@ -457,46 +460,108 @@ func (m *machine) emptyVolumes(ctx context.Context, db *store.Store, state strin
 }
 
 // placeStaged moves what was unpacked to its places. Each move is one rename,
-// and one that was made before an interruption is seen to be.
+// and one that was made before an interruption is seen to be. The note of the
+// restore comes last: it says that the others are in place.
 func (m *machine) placeStaged(ctx context.Context) error {
-	state := m.paths.State() + restoringSuffix
-	if !exists(filepath.Join(state, restoringFile)) {
+	waiting := m.waiting()
+	if !exists(filepath.Join(waiting, restoringFile)) {
 		return nil // the last move was made
 	}
 	ctx, cancel := context.WithTimeout(ctx, cleanLimit)
 	defer cancel()
-	if exists(m.paths.State("hks.db")) || exists(m.paths.NodeFile()) {
-		m.say("taking the appliance of before off this machine")
-		cleaner, err := m.cleaner()
-		if err != nil {
+	if exists(m.server() + restoringSuffix) { // else what is there is the restored one
+		if err := m.takeOldAway(ctx); err != nil {
 			return err
 		}
-		if err := m.takeDown(ctx, cleaner); err != nil {
-			return err
-		}
-		if err := cleaner.RemoveTrees(filepath.Join(m.paths.K3sData(), "server"), filepath.Join(m.paths.K3sData(), "agent"), m.paths.State()); err != nil {
+		if err := moveOver(m.server()+restoringSuffix, m.server()); err != nil {
 			return err
 		}
 	}
 	m.say("placing it")
-	if err := m.placePassword(filepath.Join(state, machineFolder)); err != nil {
+	if err := m.placePassword(filepath.Join(waiting, machineFolder)); err != nil {
 		return err
 	}
-	for _, pair := range m.folders() {
-		if !exists(pair[0]) {
-			continue // it was moved, or the archive has none
+	if err := m.placeSettings(filepath.Join(waiting, settingsFolder)); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(waiting)
+	if err != nil {
+		return fmt.Errorf("placing what was restored: %w", err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != restoringFile && !strings.HasPrefix(name, ".") {
+			if err := moveOver(filepath.Join(waiting, name), m.paths.State(name)); err != nil {
+				return err
+			}
 		}
-		if err := os.RemoveAll(pair[1]); err != nil {
-			return fmt.Errorf("placing what was restored: %w", err)
+	}
+	if err := moveOver(filepath.Join(waiting, restoringFile), m.paths.State(restoringFile)); err != nil {
+		return err
+	}
+	return os.RemoveAll(waiting)
+}
+
+// takeOldAway takes the appliance of before off this machine.
+func (m *machine) takeOldAway(ctx context.Context) error {
+	if !exists(m.paths.State("hks.db")) && !exists(m.paths.NodeFile()) && !exists(m.server()) {
+		return nil
+	}
+	m.say("taking the appliance of before off this machine")
+	cleaner, err := m.cleaner()
+	if err != nil {
+		return err
+	}
+	if err := m.takeDown(ctx, cleaner); err != nil {
+		return err
+	}
+	gone := []string{m.server(), filepath.Join(m.paths.K3sData(), "agent")}
+	entries, err := os.ReadDir(m.paths.State())
+	if err != nil {
+		return fmt.Errorf("looking at what is there: %w", err)
+	}
+	for _, entry := range entries {
+		if path := m.paths.State(entry.Name()); path != m.waiting() {
+			gone = append(gone, path)
 		}
-		if err := os.Rename(pair[0], pair[1]); err != nil {
-			return fmt.Errorf("placing what was restored: %w", err)
+	}
+	return cleaner.RemoveTrees(gone...)
+}
+
+// placeSettings puts the settings where they belong; what else is in their
+// folder stays.
+func (m *machine) placeSettings(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it had none, so the defaults are in force
+	}
+	if err != nil {
+		return fmt.Errorf("placing the settings: %w", err)
+	}
+	target := filepath.Dir(m.paths.ConfigFile())
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return fmt.Errorf("placing the settings: %w", err)
+	}
+	for _, entry := range entries {
+		data, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+		if err == nil {
+			err = replaceFile(filepath.Join(target, entry.Name()), data, 0o600)
 		}
-		if err := syncDir(filepath.Dir(pair[1])); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("placing the settings: %w", err)
 		}
 	}
 	return nil
+}
+
+// moveOver renames a file or folder over what is there.
+func moveOver(from, to string) error {
+	if err := os.RemoveAll(to); err != nil {
+		return fmt.Errorf("placing %s: %w", to, err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("placing %s: %w", to, err)
+	}
+	return syncDir(filepath.Dir(to))
 }
 
 // placePassword puts the node's password where its cluster looks for it, and

@@ -60,6 +60,12 @@ type appliance struct {
 
 func newAppliance(t *testing.T) *appliance {
 	t.Helper()
+	return newApplianceWith(t, func(*Config) {})
+}
+
+// newApplianceWith has more parts.
+func newApplianceWith(t *testing.T, change func(*Config)) *appliance {
+	t.Helper()
 	a := &appliance{t: t, clock: newClock(), workspaces: &fakeWorkspaces{}, apps: &fakeApps{}, commands: newFakeShells(), images: &fakeImages{}, builds: &fakeBuilds{}, market: &fakeMarket{}, domains: &fakeDomains{}, log: &safeBuffer{}}
 	a.ready.Store(true)
 	root := t.TempDir()
@@ -71,7 +77,9 @@ func newAppliance(t *testing.T) *appliance {
 	if err := a.store.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.Server, err = New(a.config(root))
+	cfg := a.config(root)
+	change(&cfg)
+	a.Server, err = New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

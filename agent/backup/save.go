@@ -30,6 +30,7 @@ var leftOut = map[string]bool{
 	"registry/data": true, "registry/incoming": true, // what releases need is added by itself
 	"volumes": true, "buildkit": true, "checkouts": true, "join": true, "archives": true,
 	"journal.jsonl": true, "k3s.revision": true, "base-images.json": true, "node.json": true,
+	".restoring": true, "restore.json": true,
 	"backups": true, // of services: the ones that are needed are added by themselves
 }
 
