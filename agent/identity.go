@@ -7,6 +7,8 @@ type Identity struct {
 	Name string `json:"name"` // owner, or root for the machine's administrator on the unix socket
 	Via  string `json:"via"`  // session, token, socket
 	ID   string `json:"id,omitempty"`
+	// Token is the name of the API token.
+	Token string `json:"token,omitempty"`
 }
 
 // Token is an API token as listed; its secret is shown once, when it is made.

@@ -128,7 +128,7 @@ func newCommand(cfg Config) *cobra.Command {
 	root := cmd.PersistentFlags().String("root", "/", "folder below which all files of hks are")
 	cmd.AddCommand(
 		upCommand(cfg, root), downCommand(cfg, root), purgeCommand(cfg, root),
-		preflightCommand(cfg, root), fetchCommand(cfg), verifyCommand(cfg), joinCommand(cfg, root),
+		preflightCommand(cfg, root), fetchCommand(cfg), verifyCommand(cfg), joinCommand(cfg, root), restoreCommand(cfg, root), readdressCommand(cfg, root),
 		upgradeCommand(cfg, root), rollbackCommand(cfg, root), uninstallCommand(cfg, root),
 		doctorCommand(cfg, root), supportBundleCommand(cfg, root), resetPasswordCommand(cfg, root),
 	)

@@ -56,6 +56,9 @@ func (m *machine) up(ctx context.Context, o upOptions) error {
 	if err := m.placeImages(o); err != nil {
 		return err
 	}
+	if _, err := m.settleAddress(ctx, false); err != nil {
+		return err
+	}
 	s, err := m.agentService()
 	if err != nil {
 		return err

@@ -89,6 +89,19 @@ declare namespace hks {
 
 	interface Identity { name: string; via: string; id?: string }
 	interface Token { id: string; name: string; secret?: string; createdAt: string; usedAt?: string; expiresAt?: string }
+	interface Session { id: string; createdAt: string; usedAt: string; expiresAt: string; current?: boolean }
+	interface AuditEntry { id: number; time: string; who: string; via: string; token?: string; address: string; method: string; route: string; target?: string; status: number; code?: string }
+	interface Update { enabled: boolean; current: string; latest?: string; available: boolean; notes?: string; checkedAt?: string; failure?: string }
+	interface ApplianceDrill { backup: number; at: string; good: boolean; message: string; checked: string[] }
+	interface ApplianceBackup {
+		id: number; file: string; bytes: number; sha256: string; trigger: string; by: string; remote?: string; remoteFailure?: string; drill?: ApplianceDrill; createdAt: string;
+		contents: { version: string; files: number; bytes: number; rows: Record<string, number>; images: number; leftOut: string[] };
+	}
+	interface ApplianceJob { id: number; kind: 'backup' | 'drill'; status: RunStatus; steps: { time: string; text: string }[]; backup?: number; failure?: Failure; by: string; createdAt: string; finishedAt?: string }
+	interface ApplianceBackups {
+		schedule: { source: string; everyMins: number; keep: number; volumes: boolean; drillMins: number; next?: string; nextDrill?: string };
+		backups: ApplianceBackup[]; bytes: number; folder: string; target?: string; running?: ApplianceJob; last?: ApplianceJob; drill?: ApplianceDrill; keyShownAt?: string;
+	}
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }

@@ -24,6 +24,8 @@ const (
 	RunFailed     = "run-failed"
 	BackupFailed  = "backup-failed"
 	Certificate   = "certificate"
+	// AddressChanged is of a machine with another address or name than its cluster was made with.
+	AddressChanged = "address-changed"
 )
 
 // finding is what a detector says of one thing now. As long as the trouble

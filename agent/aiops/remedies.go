@@ -62,7 +62,18 @@ func remedies(f finding, change *agent.CauseChange, namespace string) []agent.Re
 	case RunFailed:
 		r.add("See its log", "hks pipeline runs "+f.subject.Name, "")
 		r.add("Run it again", "hks pipeline run "+f.subject.Name, "")
+	case AddressChanged:
+		r.add("As root on the machine: give the cluster its new address", "hks-installer readdress", "")
 	case BackupFailed:
+		if f.subject.Kind == agent.SubjectAppliance {
+			r.add("See what was tried", "hks appliance backup list", "")
+			if f.subject.Name == agent.ApplianceDrillJob {
+				r.add("Try it again", "hks appliance drill", "")
+			} else {
+				r.add("Try it again", "hks appliance backup create", "")
+			}
+			break
+		}
 		r.add("Back it up now", "hks backup create "+f.subject.Name, "")
 	case Certificate:
 		r.add("See what is missing", "hks domains show "+f.subject.Name, "")

@@ -42,7 +42,7 @@ func restored(i agent.Incident, now time.Time) *track {
 // latched are detectors of what is told once and is over when that is told
 // too; nobody finds it again at each look.
 func latched(detector string) bool {
-	return slices.Contains([]string{CronFailed, RunFailed, BackupFailed}, detector)
+	return slices.Contains([]string{CronFailed, RunFailed, BackupFailed, AddressChanged}, detector)
 }
 
 // reconcile compares what was found now with what goes on. The caller holds mu.

@@ -99,7 +99,7 @@ func (a *auth) recogniseToken(ctx context.Context, header string) (agent.Identit
 	if now.Sub(token.UsedAt) >= touchEvery {
 		touch = a.store.TouchToken
 	}
-	return agent.Identity{Name: ownerName, Via: "token", ID: token.ID}, touch, nil
+	return agent.Identity{Name: ownerName, Via: "token", ID: token.ID, Token: token.Name}, touch, nil
 }
 
 func (a *auth) recogniseSession(ctx context.Context, secret string) (agent.Identity, touchFunc, error) {

@@ -60,6 +60,12 @@ type appliance struct {
 
 func newAppliance(t *testing.T) *appliance {
 	t.Helper()
+	return newApplianceWith(t, func(*Config) {})
+}
+
+// newApplianceWith has more parts.
+func newApplianceWith(t *testing.T, change func(*Config)) *appliance {
+	t.Helper()
 	a := &appliance{t: t, clock: newClock(), workspaces: &fakeWorkspaces{}, apps: &fakeApps{}, commands: newFakeShells(), images: &fakeImages{}, builds: &fakeBuilds{}, market: &fakeMarket{}, domains: &fakeDomains{}, log: &safeBuffer{}}
 	a.ready.Store(true)
 	root := t.TempDir()
@@ -71,7 +77,9 @@ func newAppliance(t *testing.T) *appliance {
 	if err := a.store.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.Server, err = New(a.config(root))
+	cfg := a.config(root)
+	change(&cfg)
+	a.Server, err = New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +105,8 @@ func (a *appliance) config(root string) Config {
 		Settings: settings, Version: "1.2.3", Identities: a.store, Journal: NewJournal(a.store, hub, log), Hub: hub,
 		Workspaces: a.workspaces, Apps: a.apps, Shells: a.commands, Series: a.apps, Images: a.images, Builds: a.builds, Market: a.market, Pipelines: fakePipelines{}, Functions: fakeFunctions{},
 		Domains: a.domains, Maintenance: a.apps, Plans: fakePlans{}, Volumes: fakeVolumes{}, Incidents: fakeIncidents{}, Silences: fakeIncidents{}, Insight: fakeIncidents{}, Channels: fakeChannels{}, Nodes: fakeNodes{}, Joins: fakeNodes{}, JoinFiles: fakeNodes{}, System: fakeSystem{}, RootCA: fakeSystem{},
-		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<title>hks</title>") }),
-		Metrics: prometheus.NewRegistry(), Log: log, Now: a.clock.now, Ready: a.ready.Load,
+		UI:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<title>hks</title>") }),
+		Audit: a.store, Metrics: prometheus.NewRegistry(), Log: log, Now: a.clock.now, Ready: a.ready.Load,
 	}
 }
 

@@ -46,6 +46,7 @@ func (s *Server) observe(c *gin.Context) {
 		took := s.cfg.Now().Sub(begin)
 		s.metrics.request(c.Request.Method, routeOf(c), c.Writer.Status(), took, c.GetBool(streamKey))
 		s.logRequest(c, took)
+		s.audit(c)
 	}()
 	defer func() {
 		switch cause := recover(); cause {

@@ -26,6 +26,7 @@ type Sessions interface {
 	Session(ctx context.Context, secret []byte) (store.Session, bool, error)
 	TouchSession(ctx context.Context, id string) error
 	RemoveSession(ctx context.Context, id string) error
+	Sessions(ctx context.Context, idle time.Duration) ([]agent.Session, error)
 }
 
 // Tokens keeps the API tokens.

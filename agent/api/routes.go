@@ -50,6 +50,9 @@ func (s *Server) routes() []route {
 		s.volumeRoutes(),
 		s.pipelineRoutes(),
 		s.functionRoutes(),
+		s.applianceRoutes(),
+		s.auditRoutes(),
+		s.sessionRoutes(),
 		s.marketRoutes(), []route{
 			{http.MethodGet, "/healthz", public, plain, s.healthz},
 			{http.MethodGet, "/api/info", public, plain, s.getInfo},

@@ -49,6 +49,9 @@ type Config struct {
 	Pipelines   Pipelines   // nil: there are none
 	Domains     Domains     // nil: there are none
 	Maintenance Maintenance // nil: there are no such pages
+	Appliance   Appliance   // nil: nothing keeps the appliance itself
+	Updates     Updates     // nil: nobody looks for newer versions
+	Audit       Audit       // nil: changes are not written down
 	System      Systemer
 	RootCA      RootCA
 	UI          http.Handler // the screens, with a fallback of their own

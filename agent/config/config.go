@@ -34,6 +34,8 @@ type Config struct {
 	Deploy     Deploy     `yaml:"deploy"`
 	Assistant  Assistant  `yaml:"assistant"`
 	Volumes    Volumes    `yaml:"volumes"`
+	Backup     Backup     `yaml:"backup"`
+	Update     Update     `yaml:"update"`
 	Log        Log        `yaml:"log"`
 }
 
@@ -147,6 +149,7 @@ func Default(root string) Config {
 		Deploy:     Deploy{Deadline: 2 * time.Minute},
 		Assistant:  Assistant{Interval: 15 * time.Second, Series: 200 << 20, Speed: 1},
 		Volumes:    Volumes{Grace: 7 * 24 * time.Hour},
+		Backup:     Backup{Drill: 7 * 24 * time.Hour},
 		Log:        Log{Level: "info", Format: "text"},
 	}
 }
@@ -216,6 +219,12 @@ func (c *Config) validate() error {
 	if err := c.Assistant.validate(); err != nil {
 		return err
 	}
+	if err := c.Backup.validate(); err != nil {
+		return err
+	}
+	if err := c.Update.validate(); err != nil {
+		return err
+	}
 	return c.Build.validate()
 }
 
@@ -257,6 +266,12 @@ func (p Paths) Versions() string { return p.At("usr/local/lib/hks") }
 func (p Paths) State(elem ...string) string {
 	return p.At(append([]string{"var/lib/hks"}, elem...)...)
 }
+
+// MachineFile says under which name and address the cluster was made.
+func (p Paths) MachineFile() string { return p.State("machine.json") }
+
+// Archives holds the appliance's own backups.
+func (p Paths) Archives() string { return p.State("archives") }
 
 // Volumes holds one folder a volume, with its filesystem in a file.
 func (p Paths) Volumes() string { return p.State("volumes") }

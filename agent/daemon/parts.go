@@ -19,6 +19,7 @@ import (
 	"hks.dev/hks/agent/aiops"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/app"
+	"hks.dev/hks/agent/backup"
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/buildkit"
 	"hks.dev/hks/agent/config"
@@ -34,6 +35,7 @@ import (
 	"hks.dev/hks/agent/registry"
 	"hks.dev/hks/agent/schedule"
 	"hks.dev/hks/agent/store"
+	"hks.dev/hks/agent/update"
 	"hks.dev/hks/agent/volume"
 	"hks.dev/hks/agent/workspace"
 	"hks.dev/hks/ui"
@@ -72,6 +74,9 @@ type parts struct {
 	functions *function.Manager
 	volumes   *volume.Manager
 	claims    *claims
+	backups   *backup.Manager
+	updates   *update.Looker
+	address   *address
 	api       *api.Server
 }
 
@@ -138,6 +143,11 @@ func assemble(cfg Config) (*parts, error) {
 	if err := p.buildAssistant(cfg, cluster, gateway, hub, journal); err != nil {
 		return nil, err
 	}
+	if err := p.buildAppliance(cfg, hub, journal); err != nil {
+		return nil, err
+	}
+	p.address = p.newAddress(cfg, hub, journal)
+	system.address = p.address
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.api, err = api.New(api.Config{
@@ -148,7 +158,7 @@ func assemble(cfg Config) (*parts, error) {
 		Maintenance: p.apps, Domains: p.domains,
 		CronJobs: p.cron, CronRuns: p.cron, Volumes: p.volumes,
 		Incidents: p.assistant, Silences: p.assistant, Insight: p.assistant, Channels: p.reporter,
-		Market: p.market, Functions: p.functions,
+		Market: p.market, Functions: p.functions, Appliance: p.backups, Updates: p.updates, Audit: p.store,
 		System: system, RootCA: gateway, UI: ui.Handler(),
 		Metrics: metrics, Log: cfg.Log, Ready: p.boot.Done,
 	})
@@ -286,6 +296,9 @@ func (p *parts) components() []component {
 		{"the cron jobs", p.cron.Start, p.cron.Stop},
 		{"the marketplace", p.market.Start, p.market.Stop},
 		{"the nodes", p.nodes.Start, p.nodes.Stop},
+		{"the appliance's backups", p.backups.Start, p.backups.Stop},
+		{"the look for updates", p.updates.Start, p.updates.Stop},
+		{"the machine's address", p.address.Start, p.address.Stop},
 		{"the sampler", p.sampler.Start, p.sampler.Stop},
 		{"the API", p.api.Start, p.api.Stop},
 	}
@@ -302,6 +315,7 @@ type system struct {
 	gateway  *gatewayClient
 	builder  *buildkit.Daemon
 	runner   supervised // of the gateway
+	address  *address
 }
 
 // lookWithin bounds a look at everything.
@@ -316,7 +330,7 @@ func (s *system) System(ctx context.Context) agent.System {
 	if !engine.Healthy && engine.Message == "" {
 		engine.Message = string(health.State)
 	}
-	return agent.System{Version: s.version, Upgrade: s.lastUpgrade(ctx), Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart(), s.builder.Part(ctx)}}
+	return agent.System{Version: s.version, Upgrade: s.lastUpgrade(ctx), Parts: []agent.Part{engine, s.boot.Part(), s.gatewayPart(ctx), s.registryPart(), s.builder.Part(ctx), s.address.Part()}}
 }
 
 // lastUpgrade reads what hks-installer wrote down; nil when there is nothing.

@@ -11,6 +11,7 @@ import (
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/k3s"
+	"hks.dev/hks/agent/machine"
 	"hks.dev/hks/agent/process"
 	"hks.dev/hks/agent/systemd"
 )
@@ -88,7 +89,7 @@ func (s *supervisor) engine(changed func(k3s.Health), join *k3s.Join) (*k3s.Engi
 	cfg := k3s.Config{
 		Binary: settings.Binary, DataDir: s.paths.K3sData(), ConfigFile: s.paths.K3sConfig(), RegistriesFile: s.paths.K3sRegistries(),
 		Kubeconfig: s.paths.K3sKubeconfig(), RevisionFile: s.paths.State("k3s.revision"),
-		NodeName: settings.NodeName, TLSSANs: s.cfg.Settings.API.Hosts, Extra: settings.Extra, StartTimeout: settings.StartTimeout,
+		NodeName: machine.NodeName(settings.NodeName, s.paths.MachineFile()), TLSSANs: s.cfg.Settings.API.Hosts, Extra: settings.Extra, StartTimeout: settings.StartTimeout,
 		Environ: s.cfg.Environ, OnChange: changed, Logger: s.cfg.Log, Join: join,
 	}
 	command, env := cfg.Command()

@@ -21,7 +21,7 @@ var floors = [][]string{
 	{
 		"agent/store", "agent/kube", "agent/helm", "agent/k3s", "agent/systemd", "agent/process", "agent/hosts",
 		"agent/github", "agent/git", "agent/registry", "agent/buildkit", "agent/cgroup", "agent/disk", "agent/slack", "agent/s3", "agent/config", "agent/manifest",
-		"agent/webhook", "agent/mail", "agent/chart", "agent/llm",
+		"agent/webhook", "agent/mail", "agent/chart", "agent/llm", "agent/archive", "agent/update", "agent/machine",
 	},
 	{
 		"agent/workspace", "agent/plan", "agent/app", "agent/domain", "agent/market", "agent/pipeline", "agent/build",
@@ -61,6 +61,7 @@ var only = map[string][]string{
 	"github.com/moby/buildkit":                {"agent/buildkit"},
 	"github.com/minio/minio-go":               {"agent/s3"},
 	"helm.sh/helm":                            {"agent/helm"},
+	"filippo.io/age":                          {"agent/archive"},
 	"github.com/sashabaranov/go-openai":       {"agent/llm"},
 	"github.com/google/go-github":             {"agent/github"},
 	"github.com/bradleyfalzon/ghinstallation": {"agent/github"},

@@ -32,6 +32,7 @@ const screens = [
 	[/^\/nodes$/, lazy(() => import('./views/nodes.js').then((m) => m.NodesView))],
 	[/^\/services$/, lazy(() => import('./views/market.js').then((m) => m.MarketView))],
 	[/^\/services\/([a-z][-a-z0-9]*)$/, lazy(() => import('./views/service.js').then((m) => m.ServiceView))],
+	[/^\/settings\/audit$/, lazy(() => import('./views/audit.js').then((m) => m.AuditView))],
 	[/^\/settings$/, lazy(() => import('./views/settings.js').then((m) => m.SettingsView))],
 ];
 

@@ -59,9 +59,9 @@ else by the stored login (hks login), else on this very machine by its socket.`,
 		newExecCommand(s), newPortForwardCommand(s), newVolumeCommand(s))
 	add(groupMarket, newMarketCommand(s), newBindCommand(s), newUnbindCommand(s), newConnectCommand(s), newBackupCommand(s))
 	add(groupAppliance,
-		newStatusCommand(s), newAttentionCommand(s), newIncidentsCommand(s), newNotifyCommand(s), newAIOpsCommand(s), newActivityCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
+		newStatusCommand(s), newAttentionCommand(s), newIncidentsCommand(s), newNotifyCommand(s), newAIOpsCommand(s), newActivityCommand(s), newAuditCommand(s), newApplianceCommand(s), newWorkspaceCommand(s), newNodeCommand(s), newPlanCommand(s), newKubeconfigCommand(s), newVersionCommand(s))
 	add(groupAccess,
-		newLoginCommand(s), newLogoutCommand(s), newWhoamiCommand(s), newTokenCommand(s), newSetupLinkCommand(s))
+		newLoginCommand(s), newLogoutCommand(s), newWhoamiCommand(s), newTokenCommand(s), newSetupLinkCommand(s), newRecoveryKeyCommand(s))
 	root.AddCommand(newSchemaCommand(s), newCompletionCommand(s))
 	root.InitDefaultHelpCmd()
 	return root

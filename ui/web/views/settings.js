@@ -1,9 +1,12 @@
+import { ApplianceBackups } from '../components/appliance-backups.js';
 import { CopyButton } from '../components/copy-button.js';
 import { Cli } from '../components/cli.js';
 import { Icon } from '../components/icon.js';
 import { PlanCard } from '../components/plan-card.js';
 import { SystemParts } from '../components/system-parts.js';
+import { Sessions } from '../components/sessions.js';
 import { Tokens } from '../components/tokens.js';
+import { VersionCard } from '../components/version-card.js';
 import { html } from '../html.js';
 import { logOut } from '../session.js';
 import { useStore } from '../store.js';
@@ -17,9 +20,13 @@ export function SettingsView() {
 	useTitle('Settings');
 	return html`
 		<header class="page-head"><div><h1>Settings</h1><p class="muted">Ways in, and what proves that this is your machine.</p></div>
+			<a class="button" href="/settings/audit">Audit log</a><a class="button" href="/notifications">Notifications</a>
 			<button type="button" class="button" onClick=${logOut}><${Icon} name="user" />Log out</button></header>
 		<${PlanCard} />
+		<${ApplianceBackups} />
+		<${VersionCard} />
 		<${Tokens} />
+		<${Sessions} />
 		<section class="card" aria-labelledby="access-title">
 			<header class="card-head"><h2 id="access-title">From another machine</h2></header>
 			<div class="card-body">
