@@ -1,6 +1,10 @@
 package daemon
 
 import (
+	"context"
+	"fmt"
+
+	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/api"
 	"hks.dev/hks/agent/github"
 	"hks.dev/hks/agent/pipeline"
@@ -13,7 +17,12 @@ func (p *parts) buildPipelines(cfg Config, hub *api.Hub, journal *api.Journal) (
 		Dial: func(url, token string) (pipeline.Host, error) {
 			return github.New(github.Config{URL: url, Token: token})
 		},
-		Ended:   p.runEnded,
+		Ended: func(ctx context.Context, r agent.Run, before *agent.Run) {
+			p.runEnded(ctx, r, before)
+			p.emit(ctx, cfg.Log, agent.FunctionEvent{
+				ID: fmt.Sprintf("run-%d-%s", r.ID, r.Status), Type: agent.EventPipeline + string(r.Status), Source: "/hks/pipelines/" + r.Pipeline, Subject: r.Commit.SHA,
+			}, r)
+		},
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
 	return err

@@ -156,3 +156,17 @@ func (f *functions) Redrive(context.Context, string) (int64, error)             
 func (f *functions) Logs(context.Context, string, bool) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("")), nil
 }
+
+func (f *functions) Emit(_ context.Context, e agent.FunctionEvent) (agent.FunctionEventSent, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sent := agent.FunctionEventSent{ID: e.ID, Functions: []string{}}
+	for name, one := range f.byID {
+		for _, t := range one.function.Spec.Triggers {
+			if t.Event == e.Type {
+				sent.Functions = append(sent.Functions, name)
+			}
+		}
+	}
+	return sent, nil
+}
