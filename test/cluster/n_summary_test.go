@@ -23,7 +23,7 @@ func TestA50DailySummaryEmail(t *testing.T) {
 	}
 	hks(t, "image", "load", archive)
 	serviceGone(t, "orders")
-	hks(t, "market", "install", "postgresql", "--name", "orders", "--storage", "1Gi")
+	hks(t, "market", "install", "postgresql", "orders", "--storage", "1Gi")
 	remove(t, "mailbox")
 	post := deploy(t, "mailbox", "mailbox:1")
 	mailbox := podIP(t, workspace, "hks.dev/app=mailbox")

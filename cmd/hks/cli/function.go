@@ -23,7 +23,7 @@ func newFunctionCommand(s *session) *cobra.Command {
 	cmd.AddCommand(newFunctionInitCommand(s), newFunctionDeployCommand(s), newFunctionListCommand(s), newFunctionShowCommand(s), newFunctionInvokeCommand(s),
 		newFunctionLogsCommand(s), newFunctionVersionsCommand(s), newFunctionRollbackCommand(s), newFunctionDeleteCommand(s),
 		newFunctionEnvCommand(s, "env", "variable"), newFunctionEnvCommand(s, "secret", "secret"), newFunctionLettersCommand(s),
-		newFunctionEmitCommand(s))
+		newFunctionEmitCommand(s), newFunctionTestCommand(s))
 	return cmd
 }
 

@@ -123,7 +123,19 @@ func (f *functions) Rollback(_ context.Context, name string, number int, _ strin
 	return one.versions[number-1], nil
 }
 
-func (f *functions) SetEnv(ctx context.Context, name string, _ map[string]string, _ []string, _ string) (agent.Function, error) {
+func (f *functions) SetEnv(ctx context.Context, name string, set map[string]string, unset []string, _ string) (agent.Function, error) {
+	f.mu.Lock()
+	if one := f.byID[name]; one != nil {
+		names := slices.DeleteFunc(slices.Clone(one.function.Variables), func(v string) bool { return slices.Contains(unset, v) })
+		for v := range set {
+			if !slices.Contains(names, v) {
+				names = append(names, v)
+			}
+		}
+		slices.Sort(names)
+		one.function.Variables = names
+	}
+	f.mu.Unlock()
 	return f.Get(ctx, name)
 }
 
