@@ -3,9 +3,11 @@ const nodemailer = require('nodemailer');
 const { Pool } = require('pg');
 const { render } = require('./render');
 
-// Made once an instance; a call uses what is there.
+// Made once an instance; a call uses what is there. The transport is made by the
+// first call: a new version is loaded before its variables are set.
 const database = new Pool({ connectionString: process.env.DATABASE_URL, max: 2, connectionTimeoutMillis: 10_000 });
-const post = nodemailer.createTransport(process.env.SMTP_URL);
+let transport;
+const post = () => (transport ??= nodemailer.createTransport(process.env.SMTP_URL));
 
 // A connection that breaks while nobody uses it is replaced at the next call.
 database.on('error', (error) => console.error('the database went away:', error.message));
@@ -25,7 +27,7 @@ exports.summary = async (request, response) => {
        WHERE placed_at >= $1::date AT TIME ZONE 'UTC' AND placed_at < ($1::date + 1) AT TIME ZONE 'UTC'
        GROUP BY product ORDER BY cents DESC, product`, [day]);
     const { subject, text, html } = render(day, rows);
-    const sent = await post.sendMail({ from: process.env.MAIL_FROM, to: process.env.MAIL_TO, subject, text, html });
+    const sent = await post().sendMail({ from: process.env.MAIL_FROM, to: process.env.MAIL_TO, subject, text, html });
     response.json({ day, products: rows.length, mail: sent.messageId });
   } catch (error) {
     console.error(error);
