@@ -26,6 +26,7 @@ type CronJob struct {
 type CronTarget struct {
 	Function    string      `json:"function,omitempty"`
 	Payload     string      `json:"payload,omitempty"` // of a function's call, JSON
+	Trigger     int         `json:"trigger,omitempty"` // which of the function's own triggers it is; 0: made by hand
 	Image       string      `json:"image,omitempty"`
 	App         string      `json:"app,omitempty"` // with the image and the environment of its serving release
 	Environment Environment `json:"environment,omitempty"`

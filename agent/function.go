@@ -20,6 +20,40 @@ type FunctionSpec struct {
 	MinWarm      int      `json:"minWarm,omitempty" yaml:"minWarm,omitempty"`        // instances kept without calls
 	Idle         int      `json:"idle" yaml:"idle,omitempty"`                        // seconds without a call before an instance goes
 	Requires     []string `json:"requires,omitempty" yaml:"requires,omitempty,flow"` // variables that must be set
+
+	Triggers []FunctionTrigger `json:"triggers,omitempty" yaml:"triggers,omitempty"`
+}
+
+// FunctionTrigger calls a function by itself: at times, or when something
+// happened. One of Cron and Event is set.
+type FunctionTrigger struct {
+	Cron     string `json:"cron,omitempty" yaml:"cron,omitempty"`         // as of a cron job, which it makes
+	TimeZone string `json:"timeZone,omitempty" yaml:"timeZone,omitempty"` // of Cron; default UTC
+	Payload  string `json:"payload,omitempty" yaml:"payload,omitempty"`   // of Cron: JSON
+	Event    string `json:"event,omitempty" yaml:"event,omitempty"`       // type of CloudEvents; a * at its end stands for anything
+}
+
+// Types of the CloudEvents that the appliance itself sends: what follows the
+// prefix is the status of a run, or what became of an incident.
+const (
+	EventPipeline = "dev.hks.pipeline." // succeeded, failed, cancelled
+	EventIncident = "dev.hks.incident." // opened, resolved
+	EventCron     = "dev.hks.cron"      // a slot of a function that takes CloudEvents
+)
+
+// FunctionEvent is a CloudEvent for whichever functions wait for its type.
+type FunctionEvent struct {
+	ID      string          `json:"id,omitempty"` // of idempotency, with Source; default a new one
+	Type    string          `json:"type"`
+	Source  string          `json:"source,omitempty"`
+	Subject string          `json:"subject,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`
+}
+
+// FunctionEventSent tells which functions an event goes to.
+type FunctionEventSent struct {
+	ID        string   `json:"id"`
+	Functions []string `json:"functions"`
 }
 
 // FunctionDeploy is a new version of a function. Files are by path, with

@@ -62,6 +62,18 @@ type Binding struct {
 	CreatedAt   time.Time   `json:"createdAt"`
 }
 
+// OfFunction stands in the place of the environment in a binding of a function:
+// a function has one only.
+const OfFunction Environment = "function"
+
+// ParseBound checks what a binding may have as its environment.
+func ParseBound(s string) (Environment, error) {
+	if Environment(s) == OfFunction {
+		return OfFunction, nil
+	}
+	return ParseEnvironment(s)
+}
+
 // Bind asks for a binding.
 type Bind struct {
 	App         string      `json:"app"`

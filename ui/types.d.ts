@@ -105,7 +105,7 @@ declare namespace hks {
 	interface Info { product: string; version: string; setUp: boolean; fingerprint: string; domain: string }
 	interface Part { name: string; healthy: boolean; version?: string; message?: string }
 	interface System { parts: Part[] }
-	interface FunctionSpec { name: string; runtime: string; entry: string; signature: string; public: boolean; memory: number; timeout: number }
+	interface FunctionSpec { name: string; runtime: string; entry: string; signature: string; public: boolean; memory: number; timeout: number; triggers?: { cron?: string; timeZone?: string; payload?: string; event?: string }[] }
 	interface FunctionState { name: string; url: string; spec: FunctionSpec; version: number; variables: string[]; missing?: string[]; instances: number; waiting: number; dead: number; key?: string; createdAt: string }
 	interface FunctionVersion { function: string; number: number; status: 'pending' | 'building' | 'trying' | 'ready' | 'failed'; spec: FunctionSpec; failure?: Failure; by: string; createdAt: string }
 	interface FunctionAnswer { status: number; headers: Record<string, string>; body: string; cold: boolean; millis: number }

@@ -46,3 +46,7 @@ func (fakeFunctions) Redrive(context.Context, string) (int64, error) { return 0,
 func (fakeFunctions) Logs(context.Context, string, bool) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("a line\n")), nil
 }
+
+func (fakeFunctions) Emit(_ context.Context, e agent.FunctionEvent) (agent.FunctionEventSent, error) {
+	return agent.FunctionEventSent{ID: e.ID, Functions: []string{}}, nil
+}

@@ -29,6 +29,7 @@ type Functions interface {
 	Letters(ctx context.Context, name string) ([]agent.FunctionLetter, error)
 	Redrive(ctx context.Context, name string) (int64, error)
 	Logs(ctx context.Context, name string, follow bool) (io.ReadCloser, error)
+	Emit(ctx context.Context, e agent.FunctionEvent) (agent.FunctionEventSent, error)
 }
 
 func (s *Server) functionRoutes() []route {
@@ -39,6 +40,7 @@ func (s *Server) functionRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/functions", owner, plain, s.getFunctions},
 		{http.MethodPost, "/api/functions", owner, upload, s.postFunction},
+		{http.MethodPost, "/api/events", owner, plain, s.postFunctionEvent},
 		{http.MethodGet, one, owner, plain, s.getFunction},
 		{http.MethodDelete, one, owner, slow, s.deleteFunction},
 		{http.MethodGet, one + "/versions", owner, plain, s.getFunctionVersions},
@@ -188,6 +190,15 @@ func (s *Server) postFunctionInvoke(c *gin.Context) error {
 	}
 	a, err := s.cfg.Functions.Invoke(c.Request.Context(), name, call)
 	return answered(c, http.StatusOK, a, err)
+}
+
+func (s *Server) postFunctionEvent(c *gin.Context) error {
+	var e agent.FunctionEvent
+	if err := readLarge(c, 2*agent.MaxFunctionEvent, &e); err != nil {
+		return err
+	}
+	sent, err := s.cfg.Functions.Emit(c.Request.Context(), e)
+	return answered(c, http.StatusAccepted, sent, err)
 }
 
 func (s *Server) getFunctionLetters(c *gin.Context) error {

@@ -220,7 +220,11 @@ func (s *Server) deleteBinding(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	app, env, err := target(c)
+	app := c.Param("app")
+	if err := agent.ValidateName("app", app); err != nil {
+		return err
+	}
+	env, err := agent.ParseBound(c.Param("env"))
 	if err != nil {
 		return err
 	}

@@ -98,3 +98,9 @@ func (c *Client) FunctionLogs(ctx context.Context, name string, follow bool) ite
 		}
 	}
 }
+
+// EmitFunctionEvent has the functions called that wait for the event.
+func (c *Client) EmitFunctionEvent(ctx context.Context, e agent.FunctionEvent) (agent.FunctionEventSent, error) {
+	var sent agent.FunctionEventSent
+	return sent, c.call(ctx, http.MethodPost, "/api/events", e, &sent)
+}

@@ -46,13 +46,14 @@ func (p *parts) buildAssistant(cfg Config, cluster *kube.Client, gateway *gatewa
 	if err != nil {
 		return err
 	}
+	events := &incidentEvents{publish: hub.Publish, now: time.Now, last: map[int64]string{}, emit: func(e agent.FunctionEvent, about any) { p.emit(context.Background(), cfg.Log, e, about) }}
 	p.assistant, err = aiops.New(aiops.Config{
 		Explainer: explainer, Kills: newKills(cfg.Log),
 		Cluster: cluster, Workspace: p.workspace, Incidents: p.store, Silences: p.store, Apps: p.apps, Domains: p.domains,
 		Exists:   p.exists,
 		Recorder: recorder, Gateway: gateway, Params: detect.Default(), Speed: settings.Speed,
 		Link:     func(id int64) string { return incidentLink(p.api.URL(), id) },
-		Reported: p.reporter.Nudge, Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
+		Reported: p.reporter.Nudge, Publish: events.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err
 }

@@ -31,7 +31,7 @@ func (p *parts) buildFunctions(cfg Config, cluster *kube.Client, gateway *gatewa
 		return err
 	}
 	p.functions, err = function.New(function.Config{
-		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Builder: p.builder.client, Gateway: newFunctionGateway(gateway),
+		Store: p.store, Cluster: cluster, Workspace: p.workspace, Images: p.registry, Builder: p.builder.client, Gateway: newFunctionGateway(gateway), Schedules: schedules{p},
 		Dir: cfg.Settings.Paths().State("functions"), Domain: cfg.Settings.Domain, Port: port,
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
@@ -234,4 +234,17 @@ func (c *claims) refusal(err error) (status int, body json.RawMessage) {
 		return http.StatusInternalServerError, nil // strings: it can't fail
 	}
 	return status, body
+}
+
+// schedules keeps the cron jobs of functions; cron jobs are built later.
+type schedules struct{ p *parts }
+
+// CheckTriggers refuses triggers that could not be followed.
+func (s schedules) CheckTriggers(ctx context.Context, name string, triggers []agent.FunctionTrigger) error {
+	return s.p.cron.CheckTriggers(ctx, name, triggers)
+}
+
+// FollowTriggers has the cron jobs be as the triggers say.
+func (s schedules) FollowTriggers(ctx context.Context, name string, triggers []agent.FunctionTrigger, by string) error {
+	return s.p.cron.FollowTriggers(ctx, name, triggers, by)
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/api"
@@ -16,7 +17,13 @@ func (p *parts) buildPipelines(cfg Config, hub *api.Hub, journal *api.Journal) (
 	p.pipelines, err = pipeline.New(pipeline.Config{
 		Store: p.store, Builds: p.builds, Apps: p.apps, Dir: dir,
 		Dial: dialGitHub, GitHubApps: gitHubApps{}, Remotes: gitRemotes{dir},
-		Ended: p.runEnded, Notice: p.notice(cfg),
+		Notice: p.notice(cfg),
+		Ended: func(ctx context.Context, r agent.Run, before *agent.Run) {
+			p.runEnded(ctx, r, before)
+			p.emit(ctx, cfg.Log, agent.FunctionEvent{
+				ID: fmt.Sprintf("run-%d-%s", r.ID, r.Status), Type: agent.EventPipeline + string(r.Status), Source: "/hks/pipelines/" + r.Pipeline, Subject: r.Commit.SHA,
+			}, r)
+		},
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,
 	})
 	return err

@@ -54,8 +54,23 @@ func (m *Manager) Claim(ctx context.Context, name string) (address string, seq i
 		return "", 0, err
 	}
 	m.seq++
-	m.nudge()
+	m.later(func(context.Context) { m.nudge() })
 	return p.address(), m.seq, nil
+}
+
+// afterCall is how long what follows a claim is left: it would compete for the
+// processors with the call that waits for the instance.
+const afterCall = 300 * time.Millisecond
+
+// later is background, after a while.
+func (m *Manager) later(work func(context.Context)) {
+	go m.background(func(ctx context.Context) {
+		select {
+		case <-time.After(afterCall):
+			work(ctx)
+		case <-ctx.Done():
+		}
+	})
 }
 
 // reserve counts a claim in, or refuses it.
@@ -117,7 +132,7 @@ func (m *Manager) specialise(ctx context.Context, t target) (*pod, error) {
 			if t.revision == trial {
 				return p, nil
 			}
-			m.background(func(ctx context.Context) {
+			m.later(func(ctx context.Context) {
 				if err := m.mark(ctx, marked); err != nil {
 					m.cfg.Log.Warn("an instance can't be marked; it will be replaced after a restart", "pod", marked.name, "err", err)
 				}
@@ -148,8 +163,7 @@ func (m *Manager) background(work func(context.Context)) {
 func (m *Manager) take(ctx context.Context, c class) (*pod, error) {
 	limited, cancel := context.WithTimeout(ctx, podWithin)
 	defer cancel()
-	m.nudge() // once: each look has those who wait look again
-	for {
+	for looked := false; ; {
 		m.mu.Lock()
 		m.wanted[c] = m.cfg.Now()
 		for _, p := range m.pool {
@@ -161,6 +175,10 @@ func (m *Manager) take(ctx context.Context, c class) (*pod, error) {
 		}
 		changed := m.changed
 		m.mu.Unlock()
+		if !looked {
+			m.nudge() // once: each look has those who wait look again
+			looked = true
+		}
 		select {
 		case <-changed:
 		case <-limited.Done():

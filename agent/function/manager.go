@@ -27,6 +27,7 @@ type Config struct {
 	Images    Images
 	Builder   Builder
 	Gateway   Gateway
+	Schedules Schedules // nil: a function with a cron trigger is refused
 
 	Dir    string // of sources and archives
 	Domain string // functions are at NAME.fn.DOMAIN
@@ -55,7 +56,8 @@ type Manager struct {
 	functions map[string]*function
 	pool      map[string]*pod // by name; free, or with a function
 	wanted    map[class]time.Time
-	changed   chan struct{} // closed when the pool changes
+	changed   chan struct{}   // closed when the pool changes
+	serving   map[string]bool // addresses that the gateway knew when this agent began; nil: not asked yet
 }
 
 // function is what is known of one function.
@@ -119,6 +121,7 @@ func (m *Manager) Start(ctx context.Context) error {
 			m.begin(v)
 		}
 	}
+	m.followAll(ctx)
 	m.ended.Go(func() { m.keepPool(running) })
 	m.ended.Go(func() { m.keepQueue(running) })
 	return nil
@@ -181,6 +184,9 @@ func (m *Manager) Deploy(ctx context.Context, d agent.FunctionDeploy, by string)
 		return agent.FunctionVersion{}, err
 	}
 	if err := m.allowed(ctx, d.Spec.Name); err != nil {
+		return agent.FunctionVersion{}, err
+	}
+	if err := m.checkSchedules(ctx, d.Spec); err != nil {
 		return agent.FunctionVersion{}, err
 	}
 	if err := m.cfg.Store.PutFunction(ctx, d.Spec.Name, []byte(rand.Text())); err != nil {
@@ -330,6 +336,9 @@ func (m *Manager) Delete(ctx context.Context, name, by string) error {
 	if _, err := m.find(name); err != nil {
 		return err
 	}
+	if err := m.follow(ctx, name, nil, by); err != nil {
+		return err
+	}
 	if err := m.cfg.Store.DeleteFunction(ctx, name); err != nil {
 		return err
 	}
@@ -348,7 +357,15 @@ func (m *Manager) activate(ctx context.Context, v agent.FunctionVersion) error {
 	if err := m.cfg.Store.ActivateFunction(ctx, v); err != nil {
 		return err
 	}
-	return m.renew(ctx)
+	if err := m.renew(ctx); err != nil {
+		return err
+	}
+	if err := m.follow(ctx, v.Function, v.Spec.Triggers, v.By); err != nil {
+		// Its jobs are as before; the version serves.
+		m.cfg.Log.Error("the triggers of a function can't be followed", "function", v.Function, "err", err)
+		m.tell(ctx, "error", v.Function, fmt.Sprintf("the cron jobs of %s are not as its triggers say: %v", v.Function, err), v.By)
+	}
+	return nil
 }
 
 // renew takes a change of the store up and tells the gateway.

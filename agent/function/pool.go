@@ -64,6 +64,7 @@ func (m *Manager) look(ctx context.Context) (busy bool, err error) {
 		}
 		return false, err
 	}
+	m.recall(ctx)
 	listing, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	asked := m.cfg.Now()
@@ -92,6 +93,28 @@ func (m *Manager) look(ctx context.Context) (busy bool, err error) {
 	return pending || len(missing) > 0, nil
 }
 
+// recall asks the gateway, once, which pods have served a function under an
+// agent before: one that was not marked yet when that agent ended would be taken
+// for free.
+func (m *Manager) recall(ctx context.Context) {
+	m.mu.Lock()
+	done := m.serving != nil
+	m.mu.Unlock()
+	if done {
+		return
+	}
+	loads, err := m.cfg.Gateway.FunctionLoads(ctx)
+	if err != nil {
+		return // it is asked again; without a gateway nothing is under way
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.serving = map[string]bool{}
+	for address := range loads {
+		m.serving[address] = true
+	}
+}
+
 // adopt takes the cluster's word for which pods there are. It returns those
 // that are to be removed.
 func (m *Manager) adopt(items []corev1.Pod, asked time.Time) (gone []string) {
@@ -111,6 +134,9 @@ func (m *Manager) adopt(items []corev1.Pod, asked time.Time) (gone []string) {
 			known.ip, known.ready = p.ip, p.ready
 			p = known
 		} else {
+			if p.function == "" && m.serving[p.address()] {
+				p.taken, p.retired = true, asked // it goes when its calls have ended
+			}
 			m.pool[p.name] = p
 		}
 		if !p.taken && !p.ready && asked.Sub(p.made) > startTime {

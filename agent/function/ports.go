@@ -53,6 +53,14 @@ type Builder interface {
 	Solve(ctx context.Context, job buildkit.Job, on func(buildkit.Event)) (buildkit.Result, error)
 }
 
+// Schedules keeps the cron jobs that functions ask for in their triggers.
+type Schedules interface {
+	// CheckTriggers refuses those that can't be, or that the plan has no room for.
+	CheckTriggers(ctx context.Context, function string, triggers []agent.FunctionTrigger) error
+	// FollowTriggers makes, changes and deletes the function's cron jobs.
+	FollowTriggers(ctx context.Context, function string, triggers []agent.FunctionTrigger, by string) error
+}
+
 // Gateway carries the calls.
 type Gateway interface {
 	// SetFunctions tells what there is; a late table is ignored.

@@ -109,6 +109,11 @@ func (m *Manager) deliver(ctx context.Context, l agent.FunctionLetter) {
 		message = err.Error()
 	case answer.Status >= 400:
 		message = fmt.Sprintf("answered %d: %.500s", answer.Status, answer.Body)
+	default:
+		if err := m.reply(ctx, l, answer); err != nil {
+			message = "the event that it answered with can't be sent on: " + err.Error()
+			l.Attempts = maxAttempts // it would answer with the same
+		}
 	}
 	status, next := "done", m.cfg.Now()
 	if message != "" {

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"strings"
 	"text/template"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/manifest"
 )
 
 // trust gives a step the certificates of the machine's network, where it has some.
@@ -47,25 +47,6 @@ COPY --from=build /out/function /function
 
 func recipe(text string) *template.Template { return template.Must(template.New("recipe").Parse(text)) }
 
-// goMain starts the framework with whatever the function's package registers,
-// or exports under the name of its entry.
-const goMain = `package main
-
-import (
-	"log"
-	"os"
-
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
-	_ %q
-)
-
-func main() {
-	if err := funcframework.Start(os.Getenv("PORT")); err != nil {
-		log.Fatal(err)
-	}
-}
-`
-
 // prepare returns the recipe and the files that the builder gets.
 func prepare(d agent.FunctionDeploy) (dockerfile []byte, files map[string][]byte, err error) {
 	files = make(map[string][]byte, len(d.Files)+1)
@@ -77,11 +58,11 @@ func prepare(d agent.FunctionDeploy) (dockerfile []byte, files map[string][]byte
 		}
 	}
 	if d.Spec.Runtime == "go" {
-		module := moduleOf(files["go.mod"])
-		if module == "" {
-			return nil, nil, agent.Errorf(agent.CodeInvalid, "make one: go mod init example.com/"+d.Spec.Name, "a function in Go needs a go.mod that names its module")
+		main, err := manifest.GoMain(files["go.mod"])
+		if err != nil {
+			return nil, nil, err
 		}
-		files["hks_function_main/main.go"] = fmt.Appendf(nil, goMain, module)
+		files[manifest.GoMainFile] = main
 	}
 	var out bytes.Buffer
 	_, lock := files["package-lock.json"]
@@ -92,13 +73,4 @@ func prepare(d agent.FunctionDeploy) (dockerfile []byte, files map[string][]byte
 		return nil, nil, fmt.Errorf("writing the recipe: %w", err)
 	}
 	return out.Bytes(), files, nil
-}
-
-func moduleOf(mod []byte) string {
-	for line := range strings.Lines(string(mod)) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == "module" {
-			return strings.Trim(words[1], `"`)
-		}
-	}
-	return ""
 }

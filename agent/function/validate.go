@@ -22,10 +22,12 @@ const (
 	maxConcurrency = 1000
 	maxInstances   = 20
 	maxEnv         = 4 << 10 // bytes of names and values
+	maxTriggers    = 10
 )
 
 var (
 	entryPattern    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
+	eventPattern    = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._/-]{0,126}[A-Za-z0-9*]|[A-Za-z0-9*])$`)
 	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 )
 
@@ -77,7 +79,27 @@ func complete(d *agent.FunctionDeploy) error {
 			return invalid("requires", "%q is no name of a variable", name)
 		}
 	}
+	if err := checkTriggers(s.Triggers); err != nil {
+		return err
+	}
 	return checkFiles(d)
+}
+
+func checkTriggers(triggers []agent.FunctionTrigger) error {
+	if len(triggers) > maxTriggers {
+		return invalid("triggers", "%d triggers are more than the %d that a function may have", len(triggers), maxTriggers)
+	}
+	for i, t := range triggers {
+		switch {
+		case (t.Cron == "") == (t.Event == ""):
+			return invalid("triggers", "trigger %d has cron or event, one of them", i+1)
+		case t.Event != "" && (t.TimeZone != "" || t.Payload != ""):
+			return invalid("triggers", "trigger %d: timeZone and payload belong to cron", i+1)
+		case t.Event != "" && !eventPattern.MatchString(t.Event):
+			return invalid("triggers", "trigger %d: %q is no type of an event, such as com.example.uploaded or com.example.*", i+1, t.Event)
+		}
+	}
+	return nil
 }
 
 func checkFiles(d *agent.FunctionDeploy) error {

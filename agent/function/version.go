@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"hks.dev/hks/agent"
@@ -77,7 +78,7 @@ func (m *Manager) ready(ctx context.Context, v agent.FunctionVersion) error {
 	}
 	p, err := m.specialise(ctx, target{v.Function, v.Spec, v.Digest, f.Env, v.Number, trial})
 	if err != nil {
-		return err
+		return withMissing(err, &f, v.Spec)
 	}
 	if err := m.activate(ctx, v); err != nil {
 		m.background(func(ctx context.Context) { m.remove(ctx, p.name) })
@@ -85,6 +86,19 @@ func (m *Manager) ready(ctx context.Context, v agent.FunctionVersion) error {
 	}
 	m.tell(ctx, "info", v.Function, fmt.Sprintf("%s serves version %d", v.Function, v.Number), v.By)
 	return m.adoptTrial(ctx, p, f.Revision+1)
+}
+
+// withMissing says which variables were not set when a version could not be
+// loaded: that may be why.
+func withMissing(err error, f *function, spec agent.FunctionSpec) error {
+	e, ok := errors.AsType[*agent.Error](err)
+	missing := missingOf(&function{Function: f.Function, spec: spec})
+	if !ok || e.Code != agent.CodeFunctionFailed || len(missing) == 0 {
+		return err
+	}
+	told := *e
+	told.Fix = fmt.Sprintf("it requires %s, which is not set: hks function env set %s %s=VALUE, then deploy again", strings.Join(missing, " and "), f.Name, missing[0])
+	return &told
 }
 
 // adoptTrial makes the pod in which a version was tried its first instance,

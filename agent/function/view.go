@@ -118,3 +118,20 @@ func hash(key []byte) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:])
 }
+
+// Settled tells whether all instances of the function are of its version and
+// environment as they are now.
+func (m *Manager) Settled(name string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.functions[name]
+	if f == nil {
+		return false, agent.Errorf(agent.CodeNotFound, "hks function list shows what there is", "there is no function %s", name)
+	}
+	for _, p := range m.pool {
+		if p.function == name && p.revision != f.Revision && p.revision != trial {
+			return false, nil
+		}
+	}
+	return true, nil
+}

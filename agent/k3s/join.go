@@ -34,6 +34,7 @@ func (c Config) joinSettings() ([]byte, error) {
 	out := map[string]any{
 		"data-dir": c.DataDir, "node-name": c.NodeName, "server": c.Join.Server, "token": c.Join.Token,
 		"node-label": texts(c.Join.Labels), "node-taint": texts(c.Join.Taints),
+		"kubelet-arg": []any{maxPIDs},
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Extra)) {
 		name := strings.TrimSuffix(key, "+")

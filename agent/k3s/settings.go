@@ -32,6 +32,10 @@ var forced = map[string]string{
 	"l":                     "with a log file of its own k3s calls itself ready too early",
 }
 
+// maxPIDs bounds the processes and threads of each pod: a fork bomb fills its
+// own pod, and not the machine. k3s.extra may say another number.
+const maxPIDs = "pod-max-pids=1024"
+
 // settings is the content of k3s's settings file: hks's own, and k3s.extra
 // over them. Lists that hks fills are appended to.
 func (c Config) settings() ([]byte, error) {
@@ -46,6 +50,7 @@ func (c Config) settings() ([]byte, error) {
 		"node-name":             c.NodeName,
 		"disable":               []any{"traefik", "servicelb"},
 		"node-label":            []any{agent.LabelNodePool + "=" + agent.PoolShared},
+		"kubelet-arg":           []any{maxPIDs},
 	}
 	if len(c.TLSSANs) > 0 {
 		sans := slices.Compact(slices.Sorted(slices.Values(c.TLSSANs)))

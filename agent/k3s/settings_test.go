@@ -34,7 +34,7 @@ func TestSettings(t *testing.T) {
 		"secrets-encryption": true, "node-name": "box", "tls-san": []any{"a.example", "b.example"},
 		"disable":     []any{"traefik", "servicelb", "metrics-server"},
 		"node-label":  []any{"hks.dev/node-pool=shared", "zone=attic"},
-		"kubelet-arg": []any{"fail-cgroupv1=false"}, "flannel-backend": "host-gw",
+		"kubelet-arg": []any{"pod-max-pids=1024", "fail-cgroupv1=false"}, "flannel-backend": "host-gw",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -47,6 +47,13 @@ func ReadFunction(data []byte) (agent.FunctionSpec, error) {
 	if err := onlyKnown(root, functionKeys(s)); err != nil {
 		return s, err
 	}
+	if triggers := nodeOf(root, "triggers"); triggers != nil {
+		for _, trigger := range triggers.Content {
+			if err := onlyKnown(trigger, functionKeys(agent.FunctionTrigger{})); err != nil {
+				return s, err
+			}
+		}
+	}
 	if err := root.Decode(&s); err != nil {
 		return s, functionProblem("%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}

@@ -21,10 +21,11 @@ func TestReadFunction(t *testing.T) {
 		})
 	}
 	for name, c := range map[string]struct{ text, says string }{
-		"unknown key":  {"name: hello\nruntim: go\n", `2:1: the key "runtim" is not known; did you mean runtime?`},
-		"other kind":   {"apiVersion: hks.io/v1\nkind: Cron\n", "kind: Function"},
-		"not a number": {"name: hello\ntimeout: soon\n", "line 2"},
-		"empty":        {"", "no keys"},
+		"unknown key":              {"name: hello\nruntim: go\n", `2:1: the key "runtim" is not known; did you mean runtime?`},
+		"other kind":               {"apiVersion: hks.io/v1\nkind: Cron\n", "kind: Function"},
+		"unknown key of a trigger": {"name: hello\ntriggers:\n  - cron: '@daily'\n    timezone: UTC\n", `4:5: the key "timezone" is not known; did you mean timeZone?`},
+		"not a number":             {"name: hello\ntimeout: soon\n", "line 2"},
+		"empty":                    {"", "no keys"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ReadFunction([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.says) {

@@ -19,7 +19,7 @@ func (m *Manager) Bind(ctx context.Context, name string, asked agent.Bind, by st
 	if err := agent.ValidateName("app", asked.App); err != nil {
 		return agent.Binding{}, err
 	}
-	if asked.Environment, err = agent.ParseEnvironment(string(asked.Environment)); err != nil {
+	if asked.Environment, err = agent.ParseBound(string(asked.Environment)); err != nil {
 		return agent.Binding{}, err
 	}
 	if asked.Prefix != "" {
@@ -108,7 +108,7 @@ func (m *Manager) Unbind(ctx context.Context, name, app string, env agent.Enviro
 	if _, err := m.service(ctx, name); err != nil {
 		return agent.Binding{}, err
 	}
-	env, err := agent.ParseEnvironment(string(env))
+	env, err := agent.ParseBound(string(env))
 	if err != nil {
 		return agent.Binding{}, err
 	}

@@ -88,10 +88,5 @@ func (m *Manager) allow(ctx context.Context) error {
 	if err != nil || used < int64(plan.CronJobs) {
 		return err
 	}
-	return &agent.Error{
-		Code:    agent.CodePlanLimit,
-		Message: fmt.Sprintf("the plan %s allows %d cron jobs, and %d are in use", plan.Name, plan.CronJobs, used),
-		Fix:     "delete one with: hks cron delete NAME, or upgrade with: hks plan upgrade pro",
-		Details: map[string]any{"limit": plan.CronJobs, "used": used, "asked": 1, "plan": plan.Name},
-	}
+	return tooMany(plan, int(used), 1)
 }

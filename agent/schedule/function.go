@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"hks.dev/hks/agent"
 )
@@ -27,10 +29,19 @@ func (f *Functions) Check(ctx context.Context, t agent.CronTarget) error {
 }
 
 // Run calls the function once. An answer of 400 or more is a failure.
-func (f *Functions) Run(ctx context.Context, j agent.CronJob, _ agent.CronRun) (Outcome, error) {
-	call := agent.FunctionCall{Payload: []byte(j.Target.Payload)}
+func (f *Functions) Run(ctx context.Context, j agent.CronJob, r agent.CronRun) (Outcome, error) {
+	found, err := f.invoker.Get(ctx, j.Target.Function)
+	if err != nil {
+		return Outcome{}, err
+	}
+	call := agent.FunctionCall{Payload: []byte(j.Target.Payload), Headers: map[string]string{}}
 	if j.Target.Payload != "" {
-		call.Headers = map[string]string{"Content-Type": "application/json"}
+		call.Headers["Content-Type"] = "application/json"
+	}
+	if found.Spec.Signature == "cloudevent" {
+		call.Headers["Ce-Specversion"], call.Headers["Ce-Type"] = "1.0", agent.EventCron
+		call.Headers["Ce-Source"], call.Headers["Ce-Id"] = "/hks/cron/"+j.Name, strconv.FormatInt(r.ID, 10)
+		call.Headers["Ce-Time"] = r.Slot.UTC().Format(time.RFC3339)
 	}
 	answer, err := f.invoker.Invoke(ctx, j.Target.Function, call)
 	if err != nil {

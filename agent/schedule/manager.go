@@ -81,6 +81,7 @@ func (m *Manager) Preview(schedule, zone string) ([]time.Time, error) {
 
 // Create makes a cron job. Everything is checked first.
 func (m *Manager) Create(ctx context.Context, j agent.CronJob, by string) (agent.CronJob, error) {
+	j.Target.Trigger = 0
 	if err := m.check(ctx, &j); err != nil {
 		return agent.CronJob{}, err
 	}
@@ -104,7 +105,11 @@ func (m *Manager) Edit(ctx context.Context, j agent.CronJob, by string) (agent.C
 	if err := m.check(ctx, &j); err != nil {
 		return agent.CronJob{}, err
 	}
+	j.Target.Trigger = 0
 	return m.alter(ctx, j.Name, by, "cron job %s was changed", func(old *store.CronJob, now time.Time) error {
+		if err := ofTrigger(*old); err != nil {
+			return err
+		}
 		j.CreatedAt, old.CronJob, old.Cursor = old.CreatedAt, j, now
 		return nil
 	})
@@ -162,6 +167,21 @@ func (m *Manager) put(ctx context.Context, j store.CronJob, said string) (agent.
 
 // Delete forgets a job and its history, and ends what runs of it.
 func (m *Manager) Delete(ctx context.Context, name, by string) error {
+	j, ok, err := m.cfg.Store.CronJob(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return absent(name)
+	}
+	if err := ofTrigger(j); err != nil {
+		return err
+	}
+	return m.remove(ctx, name, by)
+}
+
+// remove is Delete, whoever keeps the job.
+func (m *Manager) remove(ctx context.Context, name, by string) error {
 	j, ok, err := m.cfg.Store.CronJob(ctx, name)
 	if err != nil {
 		return err

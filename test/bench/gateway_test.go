@@ -108,6 +108,7 @@ func report(b *testing.B, name, figure, goal string, met bool) {
 type target struct {
 	address, host string
 	any           bool // whatever page it answers
+	query         string
 }
 
 // load is a way to send requests for a while.
@@ -228,7 +229,7 @@ func work(b *testing.B, workers int, to target, next func() (time.Time, bool)) t
 }
 
 func get(client *http.Client, to target) error {
-	req, err := http.NewRequest(http.MethodGet, "http://"+to.address+"/", nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+to.address+"/?"+to.query, nil)
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,11 @@ const files = {
 	'htm.js': () => published('htm/dist/htm.module.js'),
 	'uplot.js': () => `${published('uplot/dist/uPlot.iife.min.js').replace(/^\n/gm, '')}export default uPlot;\n`,
 	'uplot.css': () => published('uplot/dist/uPlot.min.css'),
+	'prism.js': () => `${['core', 'clike', 'javascript', 'python', 'go', 'json', 'yaml'].map((part) => published(`prismjs/components/prism-${part}.min.js`)).join('\n').replace(/^\n/gm, '')}\nexport default Prism;\n`,
 	'preact.LICENSE': () => published('preact/LICENSE'),
 	'htm.LICENSE': () => published('htm/LICENSE'),
 	'uplot.LICENSE': () => published('uplot/LICENSE'),
+	'prism.LICENSE': () => published('prismjs/LICENSE'),
 };
 
 for (const [name, expected] of Object.entries(files)) {
@@ -28,7 +30,7 @@ for (const [name, expected] of Object.entries(files)) {
 
 test('the README names the versions', () => {
 	const readme = read('../../ui/web/vendor/README.md');
-	for (const name of ['preact', 'htm', 'uplot']) {
+	for (const name of ['preact', 'htm', 'uplot', 'prismjs']) {
 		assert.match(readme, new RegExp(`\\| ${name} \\| ${JSON.parse(published(`${name}/package.json`)).version.replaceAll('.', '\\.')} \\|`));
 	}
 });

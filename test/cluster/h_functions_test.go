@@ -26,6 +26,15 @@ func functionFolder(t *testing.T, files map[string]string) string {
 // deployed deploys a function and returns it; it is deleted at the end.
 func deployed(t *testing.T, name string, files map[string]string) agent.Function {
 	t.Helper()
+	deleteFunction(t, name)
+	begin := time.Now()
+	hks(t, "function", "deploy", functionFolder(t, files))
+	t.Logf("%s serves after %s", name, time.Since(begin).Round(time.Millisecond))
+	return ask[agent.Function](t, "function", "show", name)
+}
+
+// deleteFunction deletes a function at the end of the test.
+func deleteFunction(t *testing.T, name string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -33,10 +42,6 @@ func deployed(t *testing.T, name string, files map[string]string) agent.Function
 			t.Errorf("deleting %s: %v\n%s", name, err, out)
 		}
 	})
-	begin := time.Now()
-	hks(t, "function", "deploy", functionFolder(t, files))
-	t.Logf("%s serves after %s", name, time.Since(begin).Round(time.Millisecond))
-	return ask[agent.Function](t, "function", "show", name)
 }
 
 // callFunction calls through the gateway, with the key.

@@ -279,6 +279,8 @@ export const api = {
 	functionVersions: (name) => request('GET', `/api/functions/${encodeURIComponent(name)}/versions`),
 	/** @param {string} name @param {number} version @returns {Promise<{spec: Record<string, any>, files: Record<string, string>}>} */
 	functionSource: (name, version) => request('GET', `/api/functions/${encodeURIComponent(name)}/versions/${version}`),
+	/** @param {string} name @param {{set: Record<string, string>, unset: string[]}} change @returns {Promise<hks.FunctionState>} */
+	setFunctionEnv: (name, change) => request('POST', `/api/functions/${encodeURIComponent(name)}/env`, change, { deadline: patience }),
 	/** @param {string} name @param {number} version @returns {Promise<hks.FunctionVersion>} */
 	rollbackFunction: (name, version) => request('POST', `/api/functions/${encodeURIComponent(name)}/rollback`, { version }, { deadline: patience }),
 	/** @param {string} name @param {{payload: string, headers: Record<string, string>}} call @returns {Promise<hks.FunctionAnswer>} */

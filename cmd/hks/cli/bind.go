@@ -20,10 +20,12 @@ func newBindCommand(s *session) *cobra.Command {
 	o := bindOptions{configOptions: configOptions{session: s}}
 	cmd := &cobra.Command{
 		Use:   "bind APP SERVICE",
-		Short: "Give an application the credentials of a service",
+		Short: "Give an application or a function the credentials of a service",
 		Long: `Give an application the credentials of a service: DATABASE_URL and its parts for
-PostgreSQL, REDIS_URL for Valkey. They come as secrets, by a release.`,
+PostgreSQL, REDIS_URL for Valkey. They come as secrets, by a release. A function is
+named function/NAME, and its next call has them.`,
 		Example: `  hks bind web db
+  hks bind function/daily-summary-email db
   hks bind web/production db --as ORDERS     # ORDERS_DATABASE_URL`,
 		Args:              takes("APP", "SERVICE"),
 		ValidArgsFunction: s.completeBinding,
@@ -43,7 +45,7 @@ func newUnbindCommand(s *session) *cobra.Command {
 	o := bindOptions{configOptions: configOptions{session: s}}
 	cmd := &cobra.Command{
 		Use:               "unbind APP SERVICE",
-		Short:             "Take the credentials of a service out of an application",
+		Short:             "Take the credentials of a service out of an application or a function",
 		Example:           "  hks unbind web db",
 		Args:              takes("APP", "SERVICE"),
 		ValidArgsFunction: s.completeBinding,
@@ -59,7 +61,7 @@ func newUnbindCommand(s *session) *cobra.Command {
 }
 
 func (o *bindOptions) change(ctx context.Context, said string, do func(context.Context, *client.Client, appRef) (agent.Binding, error)) error {
-	ref, err := parseRef(o.app, o.environment)
+	ref, err := o.bound()
 	if err != nil {
 		return err
 	}
@@ -71,8 +73,8 @@ func (o *bindOptions) change(ctx context.Context, said string, do func(context.C
 		if !o.json {
 			o.screen.note("%s", strings.Join(b.Names, " "))
 		}
-		if b.Release == 0 {
-			return nil
+		if b.Release == 0 || ref.env == agent.OfFunction {
+			return nil // a function's next call has them
 		}
 		release, err := c.Release(ctx, ref.name, ref.env, b.Release)
 		if err != nil {
@@ -80,6 +82,21 @@ func (o *bindOptions) change(ctx context.Context, said string, do func(context.C
 		}
 		return o.watch(ctx, c, ref, release, said)
 	})
+}
+
+// bound is what is bound: an app, or function/NAME.
+func (o *bindOptions) bound() (appRef, error) {
+	name, isFunction := strings.CutPrefix(o.app, string(agent.OfFunction)+"/")
+	if !isFunction {
+		return parseRef(o.app, o.environment)
+	}
+	if o.environment != "" {
+		return appRef{}, usagef("leave --environment out", "a function has no environments")
+	}
+	if err := agent.ValidateName("function", name); err != nil {
+		return appRef{}, asUsage(err)
+	}
+	return appRef{name: name, env: agent.OfFunction}, nil
 }
 
 func (s *session) completeBinding(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -21,7 +22,8 @@ func newFunctionCommand(s *session) *cobra.Command {
 	}
 	cmd.AddCommand(newFunctionInitCommand(s), newFunctionDeployCommand(s), newFunctionListCommand(s), newFunctionShowCommand(s), newFunctionInvokeCommand(s),
 		newFunctionLogsCommand(s), newFunctionVersionsCommand(s), newFunctionRollbackCommand(s), newFunctionDeleteCommand(s),
-		newFunctionEnvCommand(s, "env", "variable"), newFunctionEnvCommand(s, "secret", "secret"), newFunctionLettersCommand(s))
+		newFunctionEnvCommand(s, "env", "variable"), newFunctionEnvCommand(s, "secret", "secret"), newFunctionLettersCommand(s),
+		newFunctionEmitCommand(s), newFunctionTestCommand(s))
 	return cmd
 }
 
@@ -94,6 +96,13 @@ func (s *session) showFunction(view agent.Function) error {
 		f.add("Version", strconv.Itoa(view.Version))
 		f.add("Runtime", spec.Runtime+", "+spec.Entry+", "+spec.Signature)
 		f.add("Limits", fmt.Sprintf("%d MiB, %d s, %d calls in each of at most %d instances", spec.Memory, spec.Timeout, spec.Concurrency, spec.MaxInstances))
+	}
+	for _, t := range view.Spec.Triggers {
+		if t.Event != "" {
+			f.add("Called by", "events of the type "+t.Event)
+		} else {
+			f.add("Called", t.Cron+" "+cmp.Or(t.TimeZone, "UTC"))
+		}
 	}
 	for _, name := range view.Variables {
 		f.add("Variable", name)

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,16 +55,17 @@ func hello(w http.ResponseWriter, r *http.Request) {
 }
 
 func newFunctionInitCommand(s *session) *cobra.Command {
-	var runtime, folder string
+	var runtime, folder, sample string
 	cmd := &cobra.Command{
-		Use: "init NAME", Short: "Write a first function into a folder", Example: "  hks function init hello --runtime nodejs", Args: takes("NAME"),
+		Use: "init NAME", Short: "Write a first function into a folder", Args: takes("NAME"),
+		Example: "  hks function init hello --runtime nodejs\n  hks function init daily-summary-email --sample daily-summary-email",
 		RunE: func(_ *cobra.Command, args []string) error {
-			files, ok := firstFunctions[runtime]
-			if !ok {
-				return usagef("choose nodejs, python or go", "the runtime %q is not known", runtime)
-			}
 			if err := agent.ValidateName("function", args[0]); err != nil {
 				return asUsage(err)
+			}
+			files, err := beginning(args[0], runtime, sample)
+			if err != nil {
+				return err
 			}
 			if folder == "" {
 				folder = args[0]
@@ -69,22 +73,73 @@ func newFunctionInitCommand(s *session) *cobra.Command {
 			if err := os.MkdirAll(folder, 0o755); err != nil {
 				return fmt.Errorf("making the folder: %w", err)
 			}
-			text := "name: " + args[0] + "\nruntime: " + runtime + "\nentry: hello\n"
-			if err := writeNew(filepath.Join(folder, manifest.FunctionFile), text); err != nil {
-				return err
-			}
 			for name, content := range files {
 				if err := writeNew(filepath.Join(folder, name), content); err != nil {
 					return err
 				}
 			}
-			_, err := fmt.Fprintf(s.screen.out, "wrote %s; deploy it with: hks function deploy %s\n", folder, folder)
+			_, err = fmt.Fprintf(s.screen.out, "wrote %s; deploy it with: hks function deploy %s\n", folder, folder)
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&runtime, "runtime", "nodejs", "nodejs, python or go")
 	cmd.Flags().StringVar(&folder, "folder", "", "where to write (default: the name)")
+	cmd.Flags().StringVar(&sample, "sample", "", "begin with a whole one: "+strings.Join(sampleNames(), ", "))
+	cmd.MarkFlagsMutuallyExclusive("runtime", "sample")
+	choices(cmd, "runtime", slices.Sorted(maps.Keys(firstFunctions)))
+	choices(cmd, "sample", sampleNames())
 	return cmd
+}
+
+// choices completes a flag from a list.
+func choices(cmd *cobra.Command, flag string, list []string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is not there
+	}
+}
+
+//go:embed samples
+var samples embed.FS
+
+// sampleNames are the functions that init writes whole.
+func sampleNames() []string {
+	entries, err := samples.ReadDir("samples")
+	if err != nil {
+		panic(err) // it is in the program
+	}
+	names := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// beginning are the files of a new function.
+func beginning(name, runtime, sample string) (map[string]string, error) {
+	files := map[string]string{}
+	if sample == "" {
+		first, ok := firstFunctions[runtime]
+		if !ok {
+			return nil, usagef("choose nodejs, python or go", "the runtime %q is not known", runtime)
+		}
+		maps.Copy(files, first)
+		files[manifest.FunctionFile] = "name: " + name + "\nruntime: " + runtime + "\nentry: hello\n"
+		return files, nil
+	}
+	if !slices.Contains(sampleNames(), sample) {
+		return nil, usagef("choose "+strings.Join(sampleNames(), ", "), "there is no sample %q", sample)
+	}
+	entries, err := samples.ReadDir("samples/" + sample)
+	for _, entry := range entries {
+		text, failed := samples.ReadFile("samples/" + sample + "/" + entry.Name())
+		err = errors.Join(err, failed)
+		files[entry.Name()] = string(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the sample: %w", err)
+	}
+	files[manifest.FunctionFile] = strings.Replace(files[manifest.FunctionFile], "name: "+sample+"\n", "name: "+name+"\n", 1)
+	return files, nil
 }
 
 // writeNew writes a file that is not there yet.

@@ -123,7 +123,19 @@ func (f *functions) Rollback(_ context.Context, name string, number int, _ strin
 	return one.versions[number-1], nil
 }
 
-func (f *functions) SetEnv(ctx context.Context, name string, _ map[string]string, _ []string, _ string) (agent.Function, error) {
+func (f *functions) SetEnv(ctx context.Context, name string, set map[string]string, unset []string, _ string) (agent.Function, error) {
+	f.mu.Lock()
+	if one := f.byID[name]; one != nil {
+		names := slices.DeleteFunc(slices.Clone(one.function.Variables), func(v string) bool { return slices.Contains(unset, v) })
+		for v := range set {
+			if !slices.Contains(names, v) {
+				names = append(names, v)
+			}
+		}
+		slices.Sort(names)
+		one.function.Variables = names
+	}
+	f.mu.Unlock()
 	return f.Get(ctx, name)
 }
 
@@ -155,4 +167,18 @@ func (f *functions) Redrive(context.Context, string) (int64, error)             
 
 func (f *functions) Logs(context.Context, string, bool) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("")), nil
+}
+
+func (f *functions) Emit(_ context.Context, e agent.FunctionEvent) (agent.FunctionEventSent, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sent := agent.FunctionEventSent{ID: e.ID, Functions: []string{}}
+	for name, one := range f.byID {
+		for _, t := range one.function.Spec.Triggers {
+			if t.Event == e.Type {
+				sent.Functions = append(sent.Functions, name)
+			}
+		}
+	}
+	return sent, nil
 }

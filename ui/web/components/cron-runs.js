@@ -8,21 +8,34 @@ import { Status } from './status.js';
 import { Time } from './time.js';
 
 const historyPeriod = 2_000;
+const calendarPeriod = 10_000;
 const shownTimes = 12;
+const shownRuns = 12;
+const askedJobs = 20;
 
-/** The next times of all jobs, by day. @param {{jobs: hks.CronJob[]}} props */
+/** Past runs and next times of all jobs, by day. @param {{jobs: hks.CronJob[]}} props */
 export function CronCalendar({ jobs }) {
-	const times = jobs.flatMap((job) => job.next.map((at) => ({ at, job: job.name }))).sort((a, b) => a.at.localeCompare(b.at)).slice(0, shownTimes);
-	if (times.length === 0) return null;
-	/** @type {Map<string, typeof times>} */
+	const [runs, setRuns] = useState(/** @type {hks.CronRun[]} */ ([]));
+	const names = jobs.slice(0, askedJobs).map((job) => job.name).join(' ');
+	const ended = jobs.map((job) => `${job.last?.id}${job.last?.status}`).join(' ');
+	useEffect(() => {
+		const list = () => Promise.all(names.split(' ').map((name) => api.cronRuns(name))).then((found) => setRuns(found.flatMap((one) => one || [])), () => {}); // the next look tells
+		void list();
+		const timer = setInterval(() => document.hidden || list(), calendarPeriod);
+		return () => clearInterval(timer);
+	}, [names, ended]);
+	const past = runs.sort((a, b) => b.slot.localeCompare(a.slot)).slice(0, shownRuns).reverse().map((run) => ({ at: run.slot, job: run.job, run: /** @type {hks.CronRun | null} */ (run) }));
+	const next = jobs.flatMap((job) => job.next.map((at) => ({ at, job: job.name, run: /** @type {hks.CronRun | null} */ (null) }))).sort((a, b) => a.at.localeCompare(b.at)).slice(0, shownTimes);
+	if (past.length + next.length === 0) return null;
+	/** @type {Map<string, typeof next>} */
 	const days = new Map();
-	for (const time of times) {
+	for (const time of [...past, ...next]) {
 		const day = new Date(time.at).toLocaleDateString(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 		days.set(day, [...(days.get(day) || []), time]);
 	}
 	return html`<section class="card" aria-labelledby="calendar-title">
-		<header class="card-head"><h2 id="calendar-title">Coming up</h2><span class="muted">in this browser's time</span></header>
-		<div class="card-body"><dl class="facts">${[...days].map(([day, slots]) => html`<div key=${day}><dt>${day}</dt><dd>${slots.map((slot) => html`<span class="tag" key=${slot.at + slot.job}><time dateTime=${slot.at}>${clock(slot.at)}</time> ${slot.job}</span> `)}</dd></div>`)}</dl></div>
+		<header class="card-head"><h2 id="calendar-title">Calendar</h2><span class="muted">what ran and what comes, in this browser's time</span></header>
+		<div class="card-body"><dl class="facts">${[...days].map(([day, slots]) => html`<div key=${day}><dt>${day}</dt><dd>${slots.map((slot) => html`<span class="tag" key=${slot.run ? slot.run.id : slot.at + slot.job}><time dateTime=${slot.at}>${clock(slot.at)}</time> ${slot.job}${slot.run && html` <${Status} status=${slot.run.status === 'running' ? 'updating' : slot.run.status} label=${slot.run.status} />`}</span> `)}</dd></div>`)}</dl></div>
 	</section>`;
 }
 

@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from '../vendor/hooks.js';
+import { useEffect, useState } from '../vendor/hooks.js';
 import { api, ApiError } from '../api.js';
 import { html } from '../html.js';
+import { lazy } from '../lazy.js';
 import { toast } from '../store.js';
 import { Cli } from './cli.js';
 import { Dialog } from './dialog.js';
@@ -12,7 +13,13 @@ import { Problem } from './problem.js';
 const beginnings = {
 	nodejs: { 'index.js': "exports.hello = (request, response) => {\n  response.send(`Hello, ${request.query.name || 'world'}!`);\n};\n" },
 	python: { 'main.py': 'def hello(request):\n    return f"Hello, {request.args.get(\'name\', \'world\')}!"\n' },
+	go: {
+		'go.mod': 'module example.com/hello\n\ngo 1.26\n',
+		'hello.go': 'package hello\n\nimport (\n\t"fmt"\n\t"net/http"\n\n\t"github.com/GoogleCloudPlatform/functions-framework-go/functions"\n)\n\nfunc init() { functions.HTTP("hello", hello) }\n\nfunc hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Hello!") }\n',
+	},
 };
+
+const CodeEditor = lazy(() => import('./code-editor.js').then((m) => m.CodeEditor));
 
 const versionPeriod = 700;
 
@@ -23,7 +30,6 @@ export function FunctionEditor({ of, onDone, onClose }) {
 	const [file, setFile] = useState('');
 	const [version, setVersion] = useState(/** @type {hks.FunctionVersion | null} */ (null));
 	const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-	const text = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
 	const names = Object.keys(files || {}).sort();
 	const shown = file || names[0] || '';
 	useEffect(() => {
@@ -74,11 +80,11 @@ export function FunctionEditor({ of, onDone, onClose }) {
 		</header>
 		<div class="card-body">
 			${!of && html`<${Field} label="Name" value=${spec.name} onValue=${(/** @type {string} */ name) => setSpec((now) => ({ ...now, name }))} hint="Lower-case letters, digits and dashes." />
-				<div class="field"><label for="function-runtime">Language</label><select id="function-runtime" value=${spec.runtime} onChange=${(/** @type {any} */ event) => begin(event.target.value)}><option value="nodejs">Node.js</option><option value="python">Python</option></select></div>
+				<div class="field"><label for="function-runtime">Language</label><select id="function-runtime" value=${spec.runtime} onChange=${(/** @type {any} */ event) => begin(event.target.value)}><option value="nodejs">Node.js</option><option value="python">Python</option><option value="go">Go</option></select></div>
 				<${Field} label="Handler" value=${spec.entry} onValue=${(/** @type {string} */ entry) => setSpec((now) => ({ ...now, entry }))} hint="Name of the exported function." />`}
 			${names.length > 1 && html`<div class="field"><label for="function-file">File</label><select id="function-file" value=${shown} onChange=${(/** @type {any} */ event) => setFile(event.target.value)}>${names.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></div>`}
 			${files && shown && html`<div class="field"><label for="function-source">${shown}</label>
-				<textarea id="function-source" ref=${text} class="mono editor" rows="16" spellcheck=${false} value=${files[shown]} onInput=${(/** @type {any} */ event) => setFiles({ ...files, [shown]: event.target.value })}></textarea></div>`}
+				<${CodeEditor} key=${shown} id="function-source" name=${shown} value=${files[shown]} onValue=${(/** @type {string} */ content) => setFiles({ ...files, [shown]: content })} /></div>`}
 			<${Cli} command="hks function deploy" />
 			${error && html`<${Problem} message=${error.message} fix=${error.fix} code=${error.code} />`}
 			${version?.status === 'failed' && html`<${Problem} message=${`Version ${version.number} failed, the one before serves: ${version.failure?.message || ''}`} fix=${version.failure?.fix} />

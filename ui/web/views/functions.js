@@ -4,7 +4,7 @@ import { api, ApiError } from '../api.js';
 import { Cli } from '../components/cli.js';
 import { CopyButton } from '../components/copy-button.js';
 import { DeleteFunctionDialog, FunctionEditor } from '../components/function-editor.js';
-import { FunctionCallCard, FunctionVersions } from '../components/function-parts.js';
+import { FunctionCallCard, FunctionVariables, FunctionVersions } from '../components/function-parts.js';
 import { KeptFigures } from '../components/kept-figures.js';
 import { Problem } from '../components/problem.js';
 import { Status } from '../components/status.js';
@@ -51,14 +51,14 @@ export function FunctionsView() {
 			</header>
 			<div class="card-body"><dl class="facts">
 				<div><dt>Address</dt><dd class="mono">${one.url}<${CopyButton} text=${one.url} what="address" /></dd></div>
-				<div><dt>Called by</dt><dd>${one.spec.public ? 'anyone' : 'who has the key'}</dd></div>
+				<div><dt>Called by</dt><dd>${[one.spec.public ? 'anyone' : 'who has the key', ...(one.spec.triggers || []).map((trigger) => trigger.event ? `events ${trigger.event}` : `${trigger.cron} ${trigger.timeZone || 'UTC'}`)].join('; ')}</dd></div>
 				<div><dt>Memory and time</dt><dd>${one.spec.memory} MiB, ${one.spec.timeout} s</dd></div>
 				<div><dt>Variables</dt><dd>${one.variables.join(', ') || 'none'}</dd></div>
 			</dl></div>
 			${(one.missing || []).length > 0 && html`<${Problem} message=${`It requires variables that are not set: ${(one.missing || []).join(', ')}.`} fix=${`Set them with: hks function env set ${one.name} ${(one.missing || [])[0]}=VALUE`} />`}
 			${one.dead > 0 && html`<${Problem} message=${`${one.dead} asynchronous calls were given up.`} fix=${`Look at them with: hks function dead-letters ${one.name}`} retry=${() => redrive(one.name)} />`}
-			<button type="button" class="button quiet wide" aria-expanded=${open === one.name} onClick=${() => setOpen(open === one.name ? null : one.name)}>${open === one.name ? 'Less' : 'Call it, its figures and versions'}</button>
-			${open === one.name && html`<${KeptFigures} kind="function" name=${one.name} only=${['requests', 'errors', 'p95']} none="It was not called in the last day." /><${FunctionCallCard} of=${one} /><${FunctionVersions} of=${one} onDone=${list} />`}
+			<button type="button" class="button quiet wide" aria-expanded=${open === one.name} onClick=${() => setOpen(open === one.name ? null : one.name)}>${open === one.name ? 'Less' : 'Call it, its variables, figures and versions'}</button>
+			${open === one.name && html`<${KeptFigures} kind="function" name=${one.name} only=${['requests', 'errors', 'p95']} none="It was not called in the last day." /><${FunctionCallCard} of=${one} /><${FunctionVariables} of=${one} onDone=${list} /><${FunctionVersions} of=${one} onDone=${list} />`}
 		</section>`)}
 		${functions && functions.length === 0 && !editing && html`<section class="card"><p class="card-note muted">There is no function yet.</p><${Cli} command="hks function init hello --runtime nodejs" /></section>`}
 		${leaving && html`<${DeleteFunctionDialog} of=${leaving} onDone=${list} onClose=${() => setLeaving(null)} />`}`;
