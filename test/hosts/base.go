@@ -16,10 +16,11 @@ import (
 // makeLimit bounds the making of a base.
 const makeLimit = 10 * time.Minute
 
-// included are the packages of a base: what a small server has.
+// included are the packages of a base: what a small server has, and what the
+// stand-in engine runs (test/k3s/apt-packages).
 var included = []string{
-	"ca-certificates", "curl", "dbus", "e2fsprogs", "iproute2", "iptables", "kmod", "libpam-systemd", "mount",
-	"nftables", "procps", "systemd", "systemd-sysv",
+	"ca-certificates", "conntrack", "curl", "dbus", "e2fsprogs", "iproute2", "iptables", "kmod", "libpam-systemd", "libseccomp2", "mount",
+	"nftables", "procps", "runc", "systemd", "systemd-sysv",
 }
 
 // Base returns the folder of a Debian release ("bookworm", "trixie"), made
