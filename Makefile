@@ -70,6 +70,29 @@ bundle: images k3s ## Pack a version into dist/: programs, engine, images, check
 	@echo $(VERSION) >dist/latest && cp scripts/install.sh dist/install.sh
 	@ls -lh dist/*.tar.gz
 
+# A deb's version begins with a digit.
+PACKAGE_VERSION = $(shell echo $(VERSION) | sed -E 's/^v([0-9])/\1/; /^[0-9]/!s/^/0.0.0~/; s/-/+/g')
+PACKAGE_ENV = PACKAGE_VERSION=$(PACKAGE_VERSION) PACKAGE_ARCH=$(BUNDLE_ARCH) PACKAGE_BUNDLE=$(BUNDLE) PACKAGE_MANUAL=dist/manual
+
+.PHONY: packages packages-of-bundle
+packages: bundle packages-of-bundle ## Make deb and rpm packages of the bundle into dist/.
+
+packages-of-bundle: bin/nfpm
+	@rm -rf dist/manual && mkdir -p dist/manual
+	@go run ./packaging/manual -out dist/manual -version $(VERSION) -epoch $$(git log -1 --format=%ct)
+	@gzip -9nc CHANGELOG.md >dist/manual/changelog.gz
+	@for kind in deb rpm; do $(PACKAGE_ENV) bin/nfpm package --config nfpm.yaml --packager $$kind --target dist/; done
+
+bin/nfpm: packaging/nfpm/go.mod packaging/nfpm/go.sum
+	@mkdir -p bin
+	@go build -modfile=packaging/nfpm/go.mod -o bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+.PHONY: hosts
+hosts: packages ## Install, restart, reboot and remove the appliance on hosts with systemd.
+	@scripts/prepare.sh test/hosts/apt-packages
+	@go test -c -o bin/hosts.test ./test/hosts
+	@cd test/hosts && TMPDIR=/var/tmp HKS_DIST=$(CURDIR)/dist HKS_HOSTS_CACHE=$(CACHE) ../../bin/hosts.test -test.v -test.timeout 60m
+
 down: ## Stop and remove what `make up` brought up; data stays.
 	@bin/hks-installer down --root $(ROOT)
 

@@ -23,6 +23,7 @@ type filesStep struct {
 	version string
 	sources map[string]string // name to file; for check and apply only
 	order   []string
+	sealed  bool // the sources are a bundle's, which nobody writes to
 }
 
 func (s *filesStep) kind() string { return "file" }
@@ -69,6 +70,9 @@ func (s *filesStep) apply(_ context.Context, c Change) error {
 		if hash, err := hashFile(other); err == nil && hash == c.After && os.Link(other, temp) == nil {
 			return os.Rename(temp, c.Target)
 		}
+	}
+	if s.sealed && os.Link(s.sources[name], temp) == nil { // else it lies on another disk
+		return os.Rename(temp, c.Target)
 	}
 	if err := copyFile(s.sources[name], temp, c.After); err != nil {
 		return errors.Join(err, os.RemoveAll(temp))

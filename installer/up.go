@@ -118,6 +118,7 @@ func (m *machine) programs(o upOptions) (*filesStep, error) {
 	}
 	s.sources["k3s"] = engine
 	s.order = append(s.order, "k3s")
+	s.sealed = o.k3s == "" && exists(filepath.Join(from, BundleSums))
 	return s, nil
 }
 
@@ -151,6 +152,7 @@ func (m *machine) place(ctx context.Context, files *filesStep) (err error) {
 func (m *machine) steps(j *Journal) []step {
 	return []step{
 		&settingsStep{folder: "/proc/sys", journal: j},
+		&tablesStep{journal: j, nft: runNft},
 		&hostsStep{file: hosts.File{Path: m.paths.Hosts()}, journal: j},
 		&filesStep{paths: m.paths},
 		&linksStep{paths: m.paths},

@@ -86,6 +86,10 @@ verify() {
 
 main() {
 	[ "$(uname -s)" = Linux ] || fail "hks needs Linux, this is $(uname -s)" "run it on a Linux machine"
+	root=${HKS_ROOT:-/}
+	if [ -d "${root%/}/usr/lib/hks/bundle" ] && [ "${HKS_ONLY:-}" != cli ]; then
+		fail "hks was installed here by a package" "upgrade it with the package manager, or remove the package first; data stays"
+	fi
 	work=$(mktemp -d "${TMPDIR:-/var/tmp}/hks-install.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 130' INT TERM

@@ -194,19 +194,145 @@ func difference(before, after []string) []string {
 	return out
 }
 
-func TestA90Install(t *testing.T) {
-	s := newSite(t, "a90")
+// TestA90A93A94InstallOnAHost goes the whole way on one host, as each install
+// takes a minute or two.
+func TestA90A93A94InstallOnAHost(t *testing.T) {
+	s := newSite(t, "hks")
 	before := s.inventory()
-	if err := s.host.WriteFile("etc/hks/config.yaml", []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.run("mkdir -p /etc/hks && printf '%s' >/etc/hks/config.yaml", settings)
 	began := time.Now()
 	printed := s.run("curl -sfL %s/install.sh | HKS_MIRROR=%s sh - 2>&1", s.web, s.web)
 	t.Logf("installed from the network in %s:\n%s", time.Since(began).Round(time.Second), printed)
 	s.own(printed)
-	s.run("hks image load /srv/share/page-1.tar")
-	url := strings.TrimSpace(s.run("hks deploy --name page --image page:1 --port 8080 2>/dev/null"))
+	url := s.deploy()
+	t.Logf("from the one line to an app's first answer: %s", time.Since(began).Round(time.Second))
+
+	s.sub("A90 again: nothing changes", func() {
+		before := s.processes()
+		printed := s.run("curl -sfL %s/install.sh | HKS_MIRROR=%s sh - 2>&1", s.web, s.web)
+		if strings.Contains(printed, "placed version") || strings.Contains(printed, "loading the base image") {
+			s.t.Errorf("the second run changed something:\n%s", printed)
+		}
+		if after := s.processes(); after != before {
+			s.t.Errorf("the second run restarted something:\n%s\nbefore:\n%s", after, before)
+		}
+	})
+	s.sub("a restart refuses no connection", func() { s.restartUnderLoad(url) })
+	s.sub("A94 reboot", func() {
+		if err := s.host.Reboot(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		began := time.Now()
+		s.answers(5*time.Minute, url)
+		s.t.Logf("the app answers %s after the boot", time.Since(began).Round(time.Second))
+		s.healthy()
+	})
+	s.sub("A94 power loss", func() {
+		if err := s.host.PowerCut(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := s.host.PowerOn(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		began := time.Now()
+		s.answers(5*time.Minute, url)
+		s.t.Logf("the app answers %s after the boot", time.Since(began).Round(time.Second))
+		s.healthy()
+	})
+	s.sub("A93 purge", func() {
+		s.run("hks-installer purge --yes 2>&1")
+		for _, line := range difference(before, s.inventory()) {
+			s.t.Errorf("after the purge: %s", line)
+		}
+	})
+	s.sub("A90 offline from the bundle", func() {
+		s.run("mkdir -p /etc/hks && printf '%s' >/etc/hks/config.yaml; ip route change default via 10.98.255.254 dev host0 onlink", settings)
+		began := time.Now()
+		s.own(s.run("HKS_BUNDLE=$(ls /srv/share/hks-*.tar.gz) sh /srv/share/install.sh 2>&1"))
+		s.deploy()
+		s.t.Logf("from the bundle on disk to an app's first answer: %s", time.Since(began).Round(time.Second))
+	})
+}
+
+// sub runs a part of a test. Those after one that failed are not run: what
+// they need is not there.
+func (s *site) sub(name string, run func()) {
+	whole := s.t
+	if whole.Failed() {
+		return
+	}
+	whole.Run(name, func(t *testing.T) {
+		s.t = t
+		defer func() { s.t = whole }()
+		run()
+	})
+}
+
+// deploy deploys the page of the share and waits until it answers.
+func (s *site) deploy() string {
+	s.t.Helper()
+	s.run("hks image load /srv/share/1-page.tar")
+	url := strings.TrimSpace(s.run("hks deploy --name page --image page:1 --port 8080 2>/tmp/deploy.err || { cat /tmp/deploy.err; exit 1; }"))
 	s.answers(time.Minute, url)
-	t.Logf("%s answers after %s", url, time.Since(began).Round(time.Second))
-	_ = before
+	return url
+}
+
+// processes are the units of hks with their main processes.
+func (s *site) processes() string {
+	s.t.Helper()
+	return s.run("systemctl show --property=Id,MainPID,NRestarts,ActiveState hks-agent.service hks-gateway.service hks-k3s.service")
+}
+
+// healthy waits until all parts of the appliance are well.
+func (s *site) healthy() {
+	s.t.Helper()
+	s.eventually(5*time.Minute, "curl -sS --fail --unix-socket /run/hks/agent.sock http://hks/api/system >/tmp/status; ! grep -q '\"healthy\": *false' /tmp/status")
+}
+
+// loadScript asks for a page by a new connection each time, until it is told to stop.
+const loadScript = `failed=0 sent=0
+while [ ! -e /tmp/load.stop ]; do
+	sent=$((sent + 1))
+	curl -sS --fail -o /dev/null --max-time 60 "$@" 2>>/tmp/load.errors || failed=$((failed + 1))
+done
+echo "$sent sent, $failed failed"
+`
+
+// restartUnderLoad restarts agent and gateway while both are asked without a
+// pause.
+func (s *site) restartUnderLoad(url string) {
+	s.t.Helper()
+	if out, err := s.host.RunIn(s.t.Context(), strings.NewReader(loadScript), "sh", "-euc", "cat >/tmp/load.sh; rm -f /tmp/load.stop /tmp/load.errors"); err != nil {
+		s.t.Fatalf("%v\n%s", err, out)
+	}
+	type outcome struct {
+		what, out string
+		err       error
+	}
+	loads := map[string]string{
+		"the agent's API":    "-k https://localhost:8443/api/info",
+		"the agent's socket": "--unix-socket /run/hks/agent.sock http://hks/api/info",
+		"the gateway":        "--cacert /tmp/ca.crt " + url,
+	}
+	outcomes := make(chan outcome, len(loads))
+	for what, args := range loads {
+		go func() {
+			out, err := s.try("sh /tmp/load.sh %s", args)
+			outcomes <- outcome{what, out, err}
+		}()
+	}
+	for range 3 {
+		for _, unit := range []string{"hks-agent", "hks-gateway"} {
+			s.run("systemctl restart %s", unit)
+		}
+	}
+	s.run("touch /tmp/load.stop")
+	for range loads {
+		o := <-outcomes
+		s.t.Logf("%s: %s", o.what, strings.TrimSpace(o.out))
+		if o.err != nil || !strings.Contains(o.out, " 0 failed") || strings.HasPrefix(o.out, "0 sent") {
+			errors, _ := s.try("sort /tmp/load.errors | uniq -c")
+			s.t.Errorf("%s: %v %s\n%s", o.what, o.err, o.out, errors)
+		}
+	}
 }

@@ -16,10 +16,11 @@ import (
 // makeLimit bounds the making of a base.
 const makeLimit = 10 * time.Minute
 
-// included are the packages of a base: what a small server has.
+// included are the packages of a base: what a small server has, and what the
+// stand-in engine runs (test/k3s/apt-packages).
 var included = []string{
-	"ca-certificates", "curl", "dbus", "e2fsprogs", "iproute2", "iptables", "kmod", "libpam-systemd", "mount",
-	"nftables", "procps", "systemd", "systemd-sysv",
+	"ca-certificates", "conntrack", "curl", "dbus", "e2fsprogs", "iproute2", "iptables", "kmod", "libpam-systemd", "libseccomp2", "mount",
+	"nftables", "procps", "runc", "systemd", "systemd-sysv",
 }
 
 // Base returns the folder of a Debian release ("bookworm", "trixie"), made
@@ -27,7 +28,7 @@ var included = []string{
 func Base(ctx context.Context, cache, release string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, makeLimit)
 	defer cancel()
-	recipe := strings.Join(append([]string{"2", release}, included...), " ")
+	recipe := strings.Join(append([]string{"3", release}, included...), " ")
 	sum := sha256.Sum256([]byte(recipe))
 	dir := filepath.Join(cache, "hosts", release+"-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(dir); err == nil {
@@ -79,6 +80,10 @@ for group in /sys/fs/cgroup/*; do
 done
 mount -o remount,rw,bind /sys/fs/cgroup || true
 mount --make-rshared /
+[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+for n in 0 1 2 3 4 5 6 7; do
+	[ -e "/dev/loop$n" ] || mknod "/dev/loop$n" b 7 "$n"
+done
 [ -e /dev/kmsg ] || ln -s null /dev/kmsg
 exec /lib/systemd/systemd
 `
