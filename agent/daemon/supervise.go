@@ -52,15 +52,18 @@ func newSupervisor(cfg Config) (*supervisor, error) {
 func (s *supervisor) gateway() (supervised, error) {
 	binary := s.paths.Bin("hks-gateway")
 	command := []string{binary, "--root", s.cfg.Settings.Root}
-	if s.systemd {
-		return systemd.New(systemd.Config{
-			Unit:   systemd.Unit{Name: "hks-gateway.service", Description: "hks: gateway", After: []string{"network-online.target"}, Command: command, Notify: true, NoFile: 1048576},
-			Logger: s.cfg.Log,
-		})
-	}
 	revision, err := fingerprint(binary)
 	if err != nil {
 		return nil, err
+	}
+	if s.systemd {
+		return systemd.New(systemd.Config{
+			Unit: systemd.Unit{
+				Name: "hks-gateway.service", Description: "hks: gateway", After: []string{"network-online.target"}, Command: command, Notify: true, NoFile: 1048576,
+				Environment: map[string]string{"HKS_REVISION": revision + gatewayRevision(s.cfg.Settings.Gateway)}, // another revision is another unit, so it restarts
+			},
+			Logger: s.cfg.Log,
+		})
 	}
 	return process.New(process.Config{
 		Name: "hks-gateway", Command: command, Env: s.cfg.Environ, Revision: revision + gatewayRevision(s.cfg.Settings.Gateway),
