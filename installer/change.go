@@ -37,12 +37,13 @@ const (
 // wants to know is in Upgrade.
 type change struct {
 	agent.Upgrade
-	Names     []string `json:"names"`              // programs of the version that it goes to
-	FromNames []string `json:"fromNames"`          // and of the one it comes from
-	Engine    bool     `json:"engine"`             // the engine's program is another
-	Snapshot  string   `json:"snapshot,omitempty"` // folder with what the version before knew, once it is whole
-	Restore   string   `json:"restore,omitempty"`  // folder of a snapshot that is put in place
-	Routes    []string `json:"routes,omitempty"`   // addresses that answered before
+	Names     []string  `json:"names"`              // programs of the version that it goes to
+	FromNames []string  `json:"fromNames"`          // and of the one it comes from
+	Engine    bool      `json:"engine"`             // the engine's program is another
+	Snapshot  string    `json:"snapshot,omitempty"` // folder with what the version before knew, once it is whole
+	TakenAt   time.Time `json:"takenAt,omitzero"`   // when that was
+	Restore   string    `json:"restore,omitempty"`  // folder of a snapshot that is put in place
+	Routes    []string  `json:"routes,omitempty"`   // addresses that answered before
 }
 
 // readChange returns the last change; nil when there was none.
@@ -118,7 +119,7 @@ func (m *machine) carryOut(ctx context.Context, c *change, timeout time.Duration
 	return m.goBack(ctx, c, err, timeout)
 }
 
-func (m *machine) goForward(ctx context.Context, c *change, timeout time.Duration) error {
+func (m *machine) goForward(ctx context.Context, c *change, timeout time.Duration) (err error) {
 	started := c.Step == stepStart || c.Step == stepCheck // before it was cut off: its agent may have written since
 	if !started && c.Step != stepSwitch {
 		if err := m.reach(c, stepStop, "stopping the agent of %s; apps go on", c.From); err != nil {
@@ -130,11 +131,10 @@ func (m *machine) goForward(ctx context.Context, c *change, timeout time.Duratio
 		if err := m.reach(c, stepSnapshot, "taking a snapshot of what %s knows", c.From); err != nil {
 			return err
 		}
-		folder, err := m.takeSnapshot(ctx, c)
-		if err != nil {
+		c.TakenAt = time.Now().UTC()
+		if c.Snapshot, err = m.takeSnapshot(ctx, c); err != nil {
 			return err
 		}
-		c.Snapshot = folder
 	}
 	if err := m.reach(c, stepSwitch, "switching to %s", c.To); err != nil {
 		return err

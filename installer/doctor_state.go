@@ -137,7 +137,7 @@ func freeSpaceOf(path string) (free, total int64, err error) {
 
 // checkDisks wants room where the appliance writes.
 func (d *doctor) checkDisks(context.Context) []Finding {
-	const fix = "free some: hks image prune, hks build cache prune, hks volume list shows volumes that are only kept; or give the machine a larger disk"
+	const fix = "free some: hks image prune, hks build prune, hks volume list shows volumes that are only kept; or give the machine a larger disk"
 	var findings []Finding
 	seen := map[string]bool{}
 	for _, dir := range []string{d.paths.State(), d.paths.K3sData(), d.paths.Logs(), d.paths.Versions()} {

@@ -106,11 +106,7 @@ func (m *machine) planRollback(ctx context.Context, o rollbackOptions) (*change,
 		return c, m.checkKeepsData(ctx, c, last)
 	}
 	c.Restore = last.Snapshot
-	taken := last.StartedAt
-	if !last.EndedAt.IsZero() {
-		taken = last.EndedAt
-	}
-	return c, m.sayLosses(ctx, taken, c.Engine)
+	return c, m.sayLosses(ctx, last.TakenAt, c.Engine)
 }
 
 // checkKeepsData refuses where the older version could not read what is there.

@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"hks.dev/hks/agent/store"
 )
 
 // removed stands where a secret was.
@@ -28,6 +30,10 @@ const shortSecret = 8
 
 // secretKey names settings whose values are secrets.
 var secretKey = regexp.MustCompile(`(?i)(token|password|passwd|secret|client-key-data|private-?key|datastore-endpoint|credential|api-?key)`)
+
+// plainWord is what settings are often made of, such as production: without
+// it nothing could be read any more.
+var plainWord = regexp.MustCompile(`^[a-z]{1,12}$`)
 
 // plainKey names what is kept beside secrets without being one.
 var plainKey = regexp.MustCompile(`(?i)(host|port|database|user|namespace|\.crt$|^ca$)`)
@@ -51,7 +57,7 @@ type secrets struct {
 
 func (s *secrets) add(value string) {
 	value = strings.TrimSpace(value)
-	if len(value) >= shortSecret {
+	if len(value) >= shortSecret && !plainWord.MatchString(value) {
 		s.values[value] = true
 	}
 }
@@ -75,10 +81,29 @@ func (m *machine) readSecrets(ctx context.Context) (*secrets, []string) {
 			notes = append(notes, fmt.Sprintf("secrets of %s could not be read: %v", place, err))
 		}
 	}
+	if err := m.addSealed(ctx, s); err != nil {
+		notes = append(notes, fmt.Sprintf("secrets of the database could not be read, so only what looks like one was removed: %v", err))
+	}
 	if err := m.addClusterSecrets(ctx, s); err != nil {
 		notes = append(notes, fmt.Sprintf("secrets of the cluster could not be read, so only what looks like one was removed: %v", err))
 	}
 	return s, notes
+}
+
+// addSealed reads what the agent's database holds sealed.
+func (m *machine) addSealed(ctx context.Context, s *secrets) error {
+	key, err := os.ReadFile(m.paths.State("secret.key"))
+	if err != nil {
+		return err
+	}
+	sealed, err := store.SecretsIn(ctx, m.paths.State("hks.db"), key)
+	if err != nil {
+		return err
+	}
+	for _, value := range sealed {
+		s.add(value)
+	}
+	return nil
 }
 
 // addPlace reads a file or a folder of files.

@@ -222,7 +222,7 @@ func (m *machine) checkRoom(files *filesStep) error {
 			return &preflightError{&agent.Error{
 				Code:    agent.CodeNoSpace,
 				Message: fmt.Sprintf("%s has %.1f GiB free, an upgrade needs %.1f GiB there; nothing was changed", dir, gib(free), gib(need)),
-				Fix:     "free some space: hks image prune, hks build cache prune",
+				Fix:     "free some space: hks image prune, hks build prune",
 			}}
 		}
 	}

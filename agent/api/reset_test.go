@@ -32,10 +32,10 @@ func TestPasswordIsSetAnewByALinkFromTheMachine(t *testing.T) {
 	use := func(link string) request {
 		return request{method: "POST", path: "/api/setup", body: `{"token":"` + link + `","password":"` + another + `"}`}
 	}
-	a.refuse(http.StatusConflict, agent.CodeConflict, use(old))
+	a.refuse(http.StatusGone, agent.CodeSetupLink, use(old))
 	a.want(200, request{path: "/api/whoami", cookie: cookie}) // nothing has changed yet
 	a.want(http.StatusNoContent, use(link))
-	a.refuse(http.StatusConflict, agent.CodeConflict, use(link))
+	a.refuse(http.StatusGone, agent.CodeSetupLink, use(link))
 	a.refuse(http.StatusUnauthorized, agent.CodeUnauthorized, request{path: "/api/whoami", cookie: cookie})
 	a.want(200, request{path: "/api/whoami", bearer: token})
 	a.refuse(http.StatusUnauthorized, agent.CodeUnauthorized, request{method: "POST", path: "/api/login", body: `{"password":"` + goodPassword + `"}`})

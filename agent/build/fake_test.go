@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"hks.dev/hks/agent"
@@ -124,7 +125,8 @@ type bench struct {
 	builder  *fakeBuilder
 	deployer *fakeDeployer
 	dir      string
-	crashes  bool // a stop is as the agent's sudden end
+	crashes  bool         // a stop is as the agent's sudden end
+	free     atomic.Int64 // bytes of the disk; 0: enough
 
 	mu    sync.Mutex // guards what was told
 	told  []agent.Activity
@@ -172,6 +174,12 @@ func (b *bench) start() {
 	b.t.Helper()
 	m, err := New(Config{
 		Store: crashing{b.store, &b.crashes}, Builder: b.builder, Cache: b.builder, Budget: 9 << 30, Deployer: b.deployer, Bases: fakeBases{"registry.hks.internal/hks/node:24"}, Dir: b.dir,
+		FreeSpace: func(string) (int64, error) {
+			if free := b.free.Load(); free > 0 {
+				return free, nil
+			}
+			return 100 << 30, nil
+		},
 		Publish: func(kind, subject string, object any) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -29,6 +29,12 @@ type Config struct {
 	Budget int64  // bytes that the builder's cache may take, for words only
 	Limits Limits // of a source; default DefaultLimits
 
+	// MinFree is how much of the disk must be free for a build to begin, in bytes;
+	// default 2 GiB, twice what images may not use. FreeSpace tells what is free
+	// below a folder; default asks the kernel.
+	MinFree   int64
+	FreeSpace func(dir string) (int64, error)
+
 	Publish  func(kind, subject string, object any)
 	Activity func(ctx context.Context, activity agent.Activity)
 
@@ -71,6 +77,12 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits
+	}
+	if cfg.MinFree <= 0 {
+		cfg.MinFree = 2 << 30
+	}
+	if cfg.FreeSpace == nil {
+		cfg.FreeSpace = freeSpace
 	}
 	if cfg.Publish == nil {
 		cfg.Publish = func(string, string, any) {}
@@ -156,6 +168,9 @@ func (m *Manager) Submit(ctx context.Context, app string, env agent.Environment,
 	}
 	if len(unfinished) >= mostQueued {
 		return agent.Build{}, agent.Errorf(agent.CodeTooMany, "wait for one to end, or cancel one: hks build list", "%d builds are waiting already", len(unfinished))
+	}
+	if err := m.room(); err != nil {
+		return agent.Build{}, err
 	}
 	incoming, err := os.MkdirTemp(m.cfg.Dir, incomingPrefix)
 	if err != nil {

@@ -113,6 +113,9 @@ func (w *work) image(ctx context.Context) (agent.BuildComponent, error) {
 	case checked.Own:
 		plan.ignore = nil // BuildKit reads the folder's own
 	}
+	if err := w.m.room(); err != nil {
+		return made, w.named(err)
+	}
 	w.note(fmt.Sprintf("building it from %s: %d files, %s", plan.from, checked.Files, megabytes(checked.Bytes)))
 	for _, warning := range plan.warnings {
 		w.add(agent.BuildLine{Kind: string(buildkit.StepWarning), Text: warning})

@@ -48,6 +48,7 @@ const firstPlan = "hobby"
 type parts struct {
 	log       *logKeeper
 	store     *store.Store
+	version   *versionTeller
 	registry  *registry.Registry
 	gateway   supervised
 	builder   *builder
@@ -93,6 +94,7 @@ func assemble(cfg Config) (*parts, error) {
 	}
 	hub := api.NewHub(api.HubConfig{})
 	journal := api.NewJournal(p.store, hub, cfg.Log)
+	p.version = &versionTeller{file: paths.State("version"), version: cfg.Version, record: journal.Record}
 	p.registry, err = registry.New(registry.Config{
 		Dir: paths.State("registry"), Listen: settings.Registry.Listen, Hosts: append(interfaceAddresses(), settings.API.Hosts...), Budget: int64(settings.Registry.Budget),
 		Sockets: cfg.Sockets,
@@ -270,6 +272,7 @@ func (p *parts) components() []component {
 	return []component{
 		{"the log's keeper", p.log.Start, p.log.Stop},
 		{"the database", p.store.Open, func(context.Context) error { return p.store.Close() }},
+		{"the version", p.version.Start, func(context.Context) error { return nil }},
 		{"the image registry", p.registry.Start, p.registry.Stop},
 		// The gateway comes before the cluster: it serves from what it knew.
 		{"the gateway", p.gateway.Start, p.gateway.Detach},

@@ -39,7 +39,8 @@ func writeFile(path string, data []byte) (bool, error) {
 	return true, nil
 }
 
-// revision names what k3s runs with: its settings, registries and program.
+// revision names what k3s runs with: its settings, registries and program. The
+// same file under another version's name is the same program.
 func (e *Engine) revision(settings []byte) (string, error) {
 	registries, err := os.ReadFile(e.cfg.RegistriesFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,12 +54,12 @@ func (e *Engine) revision(settings []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("finding k3s: %w", err)
 	}
-	var inode uint64
+	var device, inode uint64
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		inode = st.Ino
+		device, inode = st.Dev, st.Ino
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s %d %d %d\n%d\n%s%d\n%s", binary, info.Size(), info.ModTime().UnixNano(), inode,
+	fmt.Fprintf(sum, "%d %d %d %d\n%d\n%s%d\n%s", info.Size(), info.ModTime().UnixNano(), device, inode,
 		len(settings), settings, len(registries), registries)
 	return hex.EncodeToString(sum.Sum(nil)) + "\n", nil
 }

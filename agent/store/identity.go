@@ -136,7 +136,7 @@ func DeadSetupLink() *agent.Error {
 	return &agent.Error{
 		Code:    agent.CodeSetupLink,
 		Message: "the set-up link was used, has expired or was replaced by a newer one",
-		Fix:     "make a new one on the machine, as root: hks setup-link",
+		Fix:     "make a new one on the machine, as root: hks setup-link; once there is an owner: hks-installer reset-password",
 	}
 }
 

@@ -55,6 +55,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 		if err := o.showParts(system.Parts); err != nil {
 			return err
 		}
+		o.showVersion(system)
 		o.screen.print("")
 		o.showIncidents(incidents, incidentsErr)
 		o.screen.print("")
@@ -64,6 +65,30 @@ func (o *statusOptions) run(ctx context.Context) error {
 		}
 		return o.showWorkspace(*workspace)
 	})
+}
+
+// showVersion says which version serves and how the last change of it went.
+func (o *statusOptions) showVersion(system agent.System) {
+	if system.Version == "" {
+		return // an appliance from before it was told
+	}
+	o.screen.print("")
+	o.screen.print("Version: %s", clean(system.Version))
+	u := system.Upgrade
+	if u == nil {
+		return
+	}
+	path := clean(u.From) + " to " + clean(u.To)
+	switch u.State {
+	case agent.UpgradeDone:
+		o.screen.print("Last %s: %s, %s ago", u.Kind, path, span(o.now().Sub(u.EndedAt)))
+	case agent.UpgradeReturned:
+		o.screen.print("Last %s: %s, %s", u.Kind, path, o.screen.style.yellow("failed and went back by itself: "+clean(u.Reason)))
+	case agent.UpgradeStuck:
+		o.screen.print("Last %s: %s, %s", u.Kind, path, o.screen.style.red("failed, and so did the way back; on the machine: hks-installer doctor"))
+	default:
+		o.screen.print("Under way: %s from %s, at the step %s; if it was cut off, on the machine: hks-installer doctor", u.Kind, path, clean(u.Step))
+	}
 }
 
 // showIncidents says in one line whether anything is wrong.

@@ -159,7 +159,9 @@ func (c *counter) Write(p []byte) (int, error) {
 type system struct{ *world }
 
 func (system) System(context.Context) agent.System {
-	return agent.System{Parts: []agent.Part{
+	began := time.Now().Add(-49 * time.Hour)
+	last := &agent.Upgrade{Kind: agent.KindUpgrade, From: "v0.1.0", To: "v0.2.0", State: agent.UpgradeDone, Step: "check", StartedAt: began, EndedAt: began.Add(time.Minute)}
+	return agent.System{Version: "v0.2.0", Upgrade: last, Parts: []agent.Part{
 		{Name: "engine", Healthy: true, Version: "v1.36.2+k3s1"},
 		{Name: "api-server", Healthy: true, Version: "v1.36.2"},
 		{Name: "node", Healthy: true, Version: "v1.36.2"},
