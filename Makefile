@@ -129,7 +129,7 @@ bin/pebble: test/acme/go.mod test/acme/go.sum
 screens: browser bin/sandbox
 	@echo "screens: the web screens in a browser, over a double of the API"
 	@go build -o bin/apidouble ./test/apidouble
-	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble ../../$(SANDBOX) node --test --test-concurrency=1 screens.test.js assist.test.js scale.test.js
+	@cd test/browser && HKS_APIDOUBLE=$(CURDIR)/bin/apidouble ../../$(SANDBOX) node --test --test-concurrency=1 screens.test.js assist.test.js scale.test.js settings.test.js
 
 cluster: build k3s images bin/sandbox bin/pebble browser builder
 	@echo "cluster: the appliance in a sandbox, its scenarios, the browser"

@@ -81,8 +81,12 @@ func (m *machine) settleAddress(ctx context.Context, force bool) (string, error)
 	if now.Address == "" {
 		return "", agent.Errorf(agent.CodeConflict, "bring the network up, then run it again", "this machine has no address by which it reaches others")
 	}
-	if fixed != "" && now.Address != fixed {
-		return "", agent.Errorf(agent.CodeConflict, "set node-ip there to an address that the machine has ("+now.Address+"), then run it again", "k3s.extra in %s gives the node the address %s, which this machine has not", m.paths.ConfigFile(), fixed)
+	moved, err := moveSettings(m.paths.ConfigFile(), identity.Owns, now.Address)
+	if err != nil {
+		return "", err
+	}
+	for _, line := range moved {
+		m.say("%s", line)
 	}
 	if changed != "" {
 		m.say("the machine has moved: %s", changed)

@@ -415,6 +415,11 @@ func (m *machine) mendStaged(ctx context.Context, o restoreOptions, manifest arc
 	// The node keeps its name whatever the machine's is: volumes and pods know it.
 	now := identity.Now("")
 	now.Node = manifest.Contents.Node
+	moved, err := moveSettings(filepath.Join(state, settingsFolder, filepath.Base(m.paths.ConfigFile())), identity.Owns, now.Address)
+	if err != nil {
+		return r, err
+	}
+	r.Left = append(r.Left, moved...)
 	if err := now.Write(filepath.Join(state, "machine.json")); err != nil {
 		return r, err
 	}

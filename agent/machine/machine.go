@@ -30,13 +30,13 @@ func Now(fixed string) Identity {
 }
 
 func address(fixed string) string {
-	if fixed != "" && slices.Contains(own(), fixed) {
+	if fixed != "" && Owns(fixed) {
 		return fixed
 	}
 	// This sends nothing: it only has the kernel choose.
 	conn, err := net.Dial("udp", "192.0.2.1:9")
 	if err != nil {
-		return "" // no way out
+		return only() // no way out
 	}
 	defer func() { _ = conn.Close() }() // nothing was sent
 	at, err := netip.ParseAddrPort(conn.LocalAddr().String())
@@ -45,6 +45,36 @@ func address(fixed string) string {
 	}
 	return at.Addr().String()
 }
+
+// only is the address of a machine that knows no way out, but has one network.
+func only() string {
+	links, err := net.Interfaces()
+	if err != nil {
+		return ""
+	}
+	found := ""
+	for _, link := range links {
+		inside := slices.ContainsFunc([]string{"cni", "flannel", "veth", "kube", "docker"}, func(prefix string) bool { return strings.HasPrefix(link.Name, prefix) })
+		addresses, err := link.Addrs()
+		if err != nil || inside || link.Flags&net.FlagUp == 0 {
+			continue
+		}
+		for _, one := range addresses {
+			prefix, ok := one.(*net.IPNet)
+			if !ok || prefix.IP.To4() == nil || !prefix.IP.IsGlobalUnicast() {
+				continue
+			}
+			if found != "" {
+				return "" // which one is not for us to say
+			}
+			found = prefix.IP.String()
+		}
+	}
+	return found
+}
+
+// Owns tells whether an interface of the machine has an address.
+func Owns(address string) bool { return slices.Contains(own(), address) }
 
 func own() []string {
 	all, err := net.InterfaceAddrs()

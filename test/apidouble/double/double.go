@@ -20,6 +20,7 @@ import (
 
 	"hks.dev/hks/agent"
 	"hks.dev/hks/agent/api"
+	"hks.dev/hks/agent/backup"
 	"hks.dev/hks/agent/build"
 	"hks.dev/hks/agent/config"
 	"hks.dev/hks/agent/domain"
@@ -54,6 +55,7 @@ type Double struct {
 	cron      *schedule.Manager
 	pipelines *pipeline.Manager
 	domains   *domain.Manager
+	backups   *backup.Manager
 	world     *world
 	log       *slog.Logger
 	remove    string
@@ -145,6 +147,16 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 	if err := d.cron.Start(ctx); err != nil {
 		return err
 	}
+	d.backups, err = newAppliance(ctx, d.store, settings, key, func(ctx context.Context) (agent.Plan, error) {
+		state, err := plans.Show(ctx)
+		return state.Plan, err
+	}, hub.Publish, journal.Record)
+	if err != nil {
+		return err
+	}
+	if err := d.backups.Start(ctx); err != nil {
+		return err
+	}
 	found := newIncidents(cfg.Seed && cfg.Trouble, hub.Publish)
 	d.server, err = api.New(api.Config{
 		Settings: settings, Version: "0.1.0-double",
@@ -154,6 +166,7 @@ func (d *Double) start(ctx context.Context, cfg Config) error {
 		Nodes: &nodes{speed: cfg.Speed, invited: map[string]time.Time{}}, Joins: joins{}, JoinFiles: joins{},
 		Incidents: found, Silences: found, Insight: found, Channels: newChannels(cfg.Seed && cfg.Trouble, hub.Publish),
 		Domains: d.domains, Maintenance: apps{d.world},
+		Appliance: d.backups, Updates: updates{}, Audit: d.store,
 		System: system{d.world}, RootCA: rootCA{}, UI: cfg.UI,
 		Metrics: prometheus.NewRegistry(), Log: cfg.Log,
 	})
@@ -248,6 +261,9 @@ func (d *Double) Stop(ctx context.Context) error {
 	}
 	if d.cron != nil {
 		errs = append(errs, d.cron.Stop(ctx))
+	}
+	if d.backups != nil {
+		errs = append(errs, d.backups.Stop(ctx))
 	}
 	if d.domains != nil {
 		errs = append(errs, d.domains.Stop(ctx))
