@@ -66,6 +66,9 @@ func (m *Manager) viewOf(v store.Volume) agent.Volume {
 	}
 	if used, size, ok := m.cfg.Disks.Fill(v.ID); ok {
 		view.UsedBytes, view.FreeBytes = used, size-used
+		if left, ok := m.cfg.FullIn(v.Claim); ok {
+			view.FullIn = max(int64(left.Seconds()), 1)
+		}
 	}
 	owned(&view, v.Labels)
 	if v.Status == agent.VolumeReady && m.watch.ready() {
