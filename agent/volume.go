@@ -35,6 +35,7 @@ type Volume struct {
 	AskedSize int64        `json:"askedBytes,omitempty"` // while it grows to that
 	UsedBytes int64        `json:"usedBytes"`            // 0 where it is not known
 	FreeBytes int64        `json:"freeBytes"`
+	FullIn    int64        `json:"fullInSeconds,omitempty"` // by its trend of the last day; 0 where it does not fill steadily
 	Status    VolumeStatus `json:"status"`
 	Message   string       `json:"message,omitempty"` // what is in the way
 	App       string       `json:"app,omitempty"`

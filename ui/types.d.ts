@@ -24,7 +24,7 @@ declare namespace hks {
 		check: DomainCheck; certificate: Certificate; tries?: number; nextTry?: string; checkedAt?: string; createdAt: string; by: string;
 	}
 	interface Volume {
-		name: string; id: string; class: string; sizeBytes: number; askedBytes?: number; usedBytes: number; freeBytes: number; status: string; message?: string;
+		name: string; id: string; class: string; sizeBytes: number; askedBytes?: number; usedBytes: number; freeBytes: number; fullInSeconds?: number; status: string; message?: string;
 		app?: string; environment?: Environment; component?: string; service?: string; keptUntil?: string; createdAt: string;
 	}
 	interface ComponentState { name: string; image: string; digest?: string; url?: string; port?: number; replicas: number; ready: number; usage: Usage; autoscale?: Autoscale }
@@ -136,6 +136,7 @@ declare namespace hks {
 	interface MovePlan { from: string; to: string; fits: boolean; reason?: string; needs: { cpu: number; memory: number }; free: { cpu: number; memory: number }; nodes: string[]; expected: string[] }
 	interface ImageUse { app: string; environment: string; release: number }
 	interface Image { name: string; digest: string; sizeBytes: number; createdAt: string; storedAt: string; usedBy?: ImageUse[] }
+	interface BackupTarget { endpoint: string; bucket: string; region?: string; prefix?: string; accessKey: string; secretKey: string }
 	interface ImageUsage { usedBytes: number; budgetBytes: number; prunedAt?: string }
 	interface ImagePrune { dryRun: boolean; removed: Image[]; freedBytes: number; beforeBytes: number; afterBytes: number; budgetBytes: number }
 

@@ -60,6 +60,19 @@ func (m *Manager) Observe(ctx context.Context, at time.Time, f Figures) {
 	m.nudge()
 }
 
+// VolumeFullIn forecasts when a claim's volume is full; not ok where it does
+// not fill steadily, or too little of it was seen since the agent's start.
+func (m *Manager) VolumeFullIn(claim string) (time.Duration, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := slices.IndexFunc(m.figures.Volumes, func(v VolumeFigures) bool { return v.Claim == claim })
+	if at < 0 {
+		return 0, false
+	}
+	seconds, ok := m.engine.VolumeFullIn(keyOf(m.figures.Volumes[at].Subject), claim)
+	return time.Duration(float64(seconds) / m.cfg.Speed * float64(time.Second)), ok
+}
+
 // subject remembers what a key of the engine is. The caller holds mu.
 func (m *Manager) subject(s agent.Subject) string {
 	key := keyOf(s)

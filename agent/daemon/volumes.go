@@ -21,10 +21,18 @@ func (p *parts) buildVolumes(cfg Config, cluster *kube.Client, hub *api.Hub, jou
 	p.volumes, err = volume.New(volume.Config{
 		Cluster: cluster, Workspace: p.workspace, Disks: disks, Ledger: p.store,
 		Remote: newFarDisks(p.nodes, p.diskKeys, cfg.Settings.Paths().Volumes()).of,
-		Node:   p.engine.NodeName(), Grace: cfg.Settings.Volumes.Grace, Removed: p.removedServices,
+		Node:   p.engine.NodeName(), Grace: cfg.Settings.Volumes.Grace, Removed: p.removedServices, FullIn: p.volumeFullIn,
 		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err
+}
+
+// volumeFullIn asks the assistant, which is made after the volumes.
+func (p *parts) volumeFullIn(claim string) (time.Duration, bool) {
+	if p.assistant == nil {
+		return 0, false
+	}
+	return p.assistant.VolumeFullIn(claim)
 }
 
 // removedServices tells until when the claims of removed services stay.

@@ -35,20 +35,21 @@ const (
 // files and a fake API server.
 type world struct {
 	*Manager
-	t     *testing.T
-	store *store.Store
-	set   *fake.Clientset
-	helm  *fakeHelm
-	shell *fakeShell
-	apps  *fakeApps
-	plan  agent.Plan
-	root  string
+	t      *testing.T
+	store  *store.Store
+	set    *fake.Clientset
+	remote *fakeRemote
+	helm   *fakeHelm
+	shell  *fakeShell
+	apps   *fakeApps
+	plan   agent.Plan
+	root   string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		t: t, set: fake.NewClientset(), helm: &fakeHelm{}, shell: &fakeShell{archive: []byte("what is in the database")}, apps: &fakeApps{env: map[string]map[string]string{"web/staging": {}}},
+		t: t, set: fake.NewClientset(), helm: &fakeHelm{}, remote: &fakeRemote{}, shell: &fakeShell{archive: []byte("what is in the database")}, apps: &fakeApps{env: map[string]map[string]string{"web/staging": {}}},
 		plan: agent.Plan{Name: "hobby", StorageBytes: 10 << 30}, root: t.TempDir(),
 	}
 	var err error
@@ -68,7 +69,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) newManager() *Manager {
 	w.t.Helper()
 	m, err := New(Config{
-		Store: w.store, Cluster: w, Workspace: w, Helm: w.helm, Shell: w.shell, Apps: w.apps, Remote: noRemote{}, Volumes: w,
+		Store: w.store, Cluster: w, Workspace: w, Helm: w.helm, Shell: w.shell, Apps: w.apps, Remote: w.remote, Volumes: w,
 		Backups: filepath.Join(w.root, "backups"), Charts: filepath.Join(w.root, "charts"),
 	})
 	if err != nil {
@@ -175,7 +176,7 @@ type fakeHelm struct {
 	state   helm.Recovery // of the next Recover; absent when nothing is installed
 	there   map[string]bool
 	fail    error
-	hold    chan struct{} // Install waits for it when set, or for ctx
+	hold    chan struct{} // Install and Upgrade wait for it when set, or for ctx
 	holding chan struct{} // closed when it does
 }
 
@@ -210,11 +211,20 @@ func (f *fakeHelm) Install(ctx context.Context, r helm.Release) error {
 	return err
 }
 
-func (f *fakeHelm) Upgrade(_ context.Context, r helm.Release) error {
+func (f *fakeHelm) Upgrade(ctx context.Context, r helm.Release) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.calls = append(f.calls, fmt.Sprintf("upgrade %s memory=%v", r.Name, r.Values["memory"]))
-	return f.fail
+	hold, holding, fail := f.hold, f.holding, f.fail
+	f.mu.Unlock()
+	if hold != nil {
+		close(holding)
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return fail
 }
 
 func (f *fakeHelm) Uninstall(ctx context.Context, namespace, name string) error {
@@ -259,7 +269,7 @@ type fakeShell struct {
 	archive  []byte // what a backup gives
 	cut      int    // bytes after which a backup breaks off; 0: never
 	restored []byte
-	hold     chan struct{} // restore waits for it when set, or for ctx
+	hold     chan struct{} // backup and restore wait for it when set, or for ctx
 	holding  chan struct{}
 }
 
@@ -276,6 +286,12 @@ func (f *fakeShell) Exec(ctx context.Context, target agent.InstanceTarget, run a
 			_, _ = streams.Stdout.Write(archive[:cut])
 			fmt.Fprintln(streams.Stderr, "error: pg_dump: the disk is full")
 			return 1, nil
+		}
+		if hold != nil {
+			_, _ = streams.Stdout.Write(archive[:4])
+			close(holding)
+			<-ctx.Done()
+			return 0, ctx.Err()
 		}
 		_, err := streams.Stdout.Write(archive)
 		line, _ := json.Marshal(contents{SHA256: sum(archive), Bytes: int64(len(archive)), Tables: tables})
@@ -376,14 +392,42 @@ func (f *fakeApps) value(app, name string) string {
 	return f.env[app][name]
 }
 
-// noRemote is used where no copies are kept.
-type noRemote struct{}
+// fakeRemote keeps copies in memory.
+type fakeRemote struct {
+	mu     sync.Mutex // guards the rest
+	copies map[string][]byte
+	fail   error // of Put
+}
 
-func (noRemote) Check(context.Context, agent.BackupTarget) error { return nil }
-func (noRemote) Put(context.Context, agent.BackupTarget, string, io.Reader, int64, string) (string, error) {
-	return "", errors.New("there is no remote store")
+func (f *fakeRemote) Check(context.Context, agent.BackupTarget) error { return nil }
+
+func (f *fakeRemote) Put(_ context.Context, target agent.BackupTarget, key string, file io.Reader, _ int64, _ string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return "", f.fail
+	}
+	data, err := io.ReadAll(file)
+	if f.copies == nil {
+		f.copies = map[string][]byte{}
+	}
+	f.copies[key] = data
+	return "s3://" + target.Bucket + "/" + key, err
 }
-func (noRemote) Get(context.Context, agent.BackupTarget, string) (io.ReadCloser, error) {
-	return nil, errors.New("there is no remote store")
+
+func (f *fakeRemote) Get(_ context.Context, _ agent.BackupTarget, key string) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	data, ok := f.copies[key]
+	if !ok {
+		return nil, errors.New("nothing there")
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
 }
-func (noRemote) Remove(context.Context, agent.BackupTarget, string) error { return nil }
+
+func (f *fakeRemote) Remove(_ context.Context, _ agent.BackupTarget, key string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.copies, key)
+	return nil
+}

@@ -1,7 +1,9 @@
 package market
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -259,6 +261,124 @@ func TestBackupThatBreaksOffLeavesNothing(t *testing.T) {
 	}
 	if backups, err := w.Backups(t.Context(), "db"); err != nil || len(backups) > 0 {
 		t.Errorf("got %+v, %v", backups, err)
+	}
+}
+
+func TestA96UpgradeGoesOnAfterTheAgentsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.installed("db")
+	w.helm.hold, w.helm.holding = make(chan struct{}), make(chan struct{})
+	job, err := w.Upgrade(t.Context(), "db", agent.ServiceUpgrade{Values: map[string]any{"memory": "512Mi"}}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-w.helm.holding
+	w.end(w.Manager)
+	if s, err := w.Get(t.Context(), "db"); err != nil || s.Status != agent.ServiceUpdating || s.Values["memory"] != nil {
+		t.Fatalf("cut off, it is %+v, %v", s, err)
+	}
+	w.helm.hold, w.helm.state = nil, helm.RecoveredRollback
+	w.Manager = w.newManager()
+	w.begin()
+	if text := stepsOf(w.good(job, nil)); !strings.Contains(text, "took back an upgrade that was cut off") {
+		t.Errorf("steps: %s", text)
+	}
+	if s, err := w.Get(t.Context(), "db"); err != nil || s.Status != agent.ServiceRunning || s.Values["memory"] != "512Mi" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+func TestA96BackupBeginsAgainAfterTheAgentsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.installed("db")
+	w.shell.hold, w.shell.holding = make(chan struct{}), make(chan struct{})
+	job, err := w.Backup(t.Context(), "db", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-w.shell.holding
+	w.end(w.Manager)
+	left := filepath.Join(w.cfg.Backups, incomingPrefix+"killed") // what an agent leaves that is killed, not stopped
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.shell.hold = nil
+	w.Manager = w.newManager()
+	w.begin()
+	done := w.good(job, nil)
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the half archive stays: %v", err)
+	}
+	backups, err := w.Backups(t.Context(), "db")
+	if err != nil || len(backups) != 1 || backups[0].ID != done.Backup {
+		t.Fatalf("got %+v, %v", backups, err)
+	}
+	w.good(w.Restore(t.Context(), "db", done.Backup, "test"))
+}
+
+func TestBackupIsCopiedAndFetchedBack(t *testing.T) {
+	w := newWorld(t)
+	w.installed("db")
+	target := agent.BackupTarget{Endpoint: "https://s3.example.com", Bucket: "backups", Prefix: "mine", AccessKey: "key", SecretKey: "secret"}
+	if shown, err := w.SetTarget(t.Context(), target, "test"); err != nil || shown.SecretKey != agent.HiddenValue {
+		t.Fatalf("got %+v, %v", shown, err)
+	}
+	target.SecretKey, target.Region = agent.HiddenValue, "eu"
+	if _, err := w.SetTarget(t.Context(), target, "test"); err != nil { // keeps the key
+		t.Fatal(err)
+	}
+	if kept, _, err := w.store.BackupTarget(t.Context()); err != nil || kept.SecretKey != "secret" || kept.Region != "eu" {
+		t.Fatalf("got %+v, %v", kept, err)
+	}
+	id := w.good(w.Backup(t.Context(), "db", "test")).Backup
+	b, _, err := w.store.Backup(t.Context(), id)
+	if err != nil || !strings.HasPrefix(b.Remote, "s3://backups/mine/db/") || len(w.remote.copies) != 1 {
+		t.Fatalf("got %+v, %v", b, err)
+	}
+	if err := os.Remove(w.archive(b)); err != nil {
+		t.Fatal(err)
+	}
+	w.good(w.Restore(t.Context(), "db", id, "test"))
+	if string(w.shell.restored) != string(w.shell.archive) {
+		t.Errorf("restored %q", w.shell.restored)
+	}
+	if err := os.Remove(w.archive(b)); err != nil { // it was fetched
+		t.Fatal(err)
+	}
+	for key := range w.remote.copies {
+		w.remote.copies[key] = []byte("something else")
+	}
+	_, err = w.Restore(t.Context(), "db", id, "test")
+	refuse(t, err, agent.CodeInvalid, "damaged", "nothing was touched")
+	if err := w.DeleteBackup(t.Context(), "db", id, "test"); err != nil || len(w.remote.copies) > 0 {
+		t.Errorf("the copy stays: %v", err)
+	}
+	w.remote.fail = agent.Errorf(agent.CodeConflict, "see whether it is up", "the store is away")
+	job := w.done(w.Backup(t.Context(), "db", "test"))
+	if job.Failure == nil || !strings.Contains(job.Failure.Message, "away") {
+		t.Errorf("got %+v", job.Failure)
+	}
+	if backups, err := w.Backups(t.Context(), "db"); err != nil || len(backups) != 1 || backups[0].Remote != "" {
+		t.Errorf("the backup on this machine: %+v, %v", backups, err)
+	}
+}
+
+func TestEachChartOfOursCanBeInstalledAndBound(t *testing.T) {
+	for chart, want := range map[string]string{
+		"postgresql": "DATABASE_URL=postgres", "mariadb": "DATABASE_URL=mysql://app_1:", "valkey": "REDIS_URL=redis://app_1:",
+		"rabbitmq": "AMQP_URL=amqp://app_1:", "s3": "S3_ENDPOINT=http://one:9000",
+	} {
+		w := newWorld(t)
+		w.good(w.Install(t.Context(), agent.ServiceRequest{Name: "one", Chart: chart}, "test"))
+		if _, err := w.Bind(t.Context(), "one", agent.Bind{App: "web"}, "test"); err != nil {
+			t.Errorf("%s: %v", chart, err)
+		}
+		name, begin, _ := strings.Cut(want, "=")
+		if got := w.apps.value("web/staging", name); !strings.HasPrefix(got, begin) {
+			t.Errorf("%s: %s is not what begins with %s", chart, name, begin)
+		}
+		w.good(w.Rotate(t.Context(), "one", "test"))
+		w.good(w.Backup(t.Context(), "one", "test"))
 	}
 }
 

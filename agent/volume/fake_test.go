@@ -201,7 +201,8 @@ func (w *world) restart() {
 	w.t.Helper()
 	m, err := New(Config{
 		Cluster: w, Workspace: w, Disks: w.disks, Ledger: w.store, Node: node, Grace: 7 * 24 * time.Hour, Remote: w.remote,
-		Now: func() time.Time { return w.now },
+		FullIn: func(claim string) (time.Duration, bool) { return 50 * time.Hour, claim == "web-staging-app-data" },
+		Now:    func() time.Time { return w.now },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -41,6 +41,9 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Removed == nil {
 		cfg.Removed = func(context.Context) (map[string]time.Time, error) { return nil, nil }
 	}
+	if cfg.FullIn == nil {
+		cfg.FullIn = func(string) (time.Duration, bool) { return 0, false }
+	}
 	if cfg.Publish == nil {
 		cfg.Publish = func(string, string, any) {}
 	}

@@ -31,7 +31,7 @@ func TestAClaimGetsItsVolume(t *testing.T) {
 		t.Errorf("got %+v %v", terms, pv.Annotations)
 	}
 	list, err := w.m.List(t.Context())
-	if err != nil || len(list) != 1 || list[0].App != "web" || list[0].Component != "app" || list[0].UsedBytes != 1<<28 {
+	if err != nil || len(list) != 1 || list[0].App != "web" || list[0].Component != "app" || list[0].UsedBytes != 1<<28 || list[0].FullIn != 50*3600 {
 		t.Errorf("listed: %+v %v", list, err)
 	}
 }

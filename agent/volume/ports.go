@@ -75,6 +75,10 @@ type Config struct {
 	// Removed tells until when claims of removed services stay, by claim.
 	Removed func(ctx context.Context) (map[string]time.Time, error)
 
+	// FullIn forecasts when a claim's filesystem is full; not ok where it does
+	// not fill steadily.
+	FullIn func(claim string) (left time.Duration, ok bool)
+
 	Publish func(kind, subject string, object any)
 	Record  func(ctx context.Context, activity agent.Activity)
 	Now     func() time.Time

@@ -81,6 +81,9 @@ func (m *Manager) viewOf(v store.Volume) agent.Volume {
 	if disks, err := m.disksOf(ctx, v.Node); err == nil {
 		if used, size, ok := disks.Fill(v.ID); ok {
 			view.UsedBytes, view.FreeBytes = used, size-used
+			if left, ok := m.cfg.FullIn(v.Claim); ok {
+				view.FullIn = max(int64(left.Seconds()), 1)
+			}
 		}
 	}
 	owned(&view, v.Labels)

@@ -22,7 +22,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: bare}
 spec:
-  securityContext: {fsGroup: 10001}
+  securityContext: {fsGroup: 10001, seccompProfile: {type: RuntimeDefault}} # the runtime's own, as docker run has it
   containers:
     - name: database
       image: registry.hks.internal/hks/postgres:17
@@ -74,8 +74,10 @@ func BenchmarkDatabase(b *testing.B) {
 	}
 	for b.Loop() {
 		var sum [2]float64
-		for range 3 { // in turns, so that both see the same machine
-			for i, url := range []string{held.URL, bare} {
+		for turn := range 4 { // in turns, each first as often, so that both see the same machine
+			for step := range 2 {
+				i := (turn + step) % 2
+				url := []string{held.URL, bare}[i]
 				out := run(url, "--client", "4", "--time", "10", "--no-vacuum")
 				found := perSecond.FindStringSubmatch(out)
 				if found == nil {
@@ -85,7 +87,7 @@ func BenchmarkDatabase(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				sum[i] += tps / 3
+				sum[i] += tps / 4
 			}
 		}
 		ratio := sum[0] / sum[1]

@@ -38,6 +38,20 @@ try {
 	await portrait(page, 'service');
 	await page.getByRole('link', { name: 'Services', exact: true }).first().click();
 	await page.getByRole('row', { name: /screen/ }).waitFor();
+	await page.getByText('Backups stay on this machine only').waitFor();
+	await page.getByRole('button', { name: 'Copy to an S3 store' }).click();
+	const target = page.locator('dialog');
+	await target.getByLabel('Address').fill('nowhere');
+	await target.getByText(/Write it as https/).waitFor();
+	assert.ok(await target.getByRole('button', { name: 'Try and save' }).isDisabled(), 'an address that is none is taken');
+	await target.getByLabel('Address').fill('http://127.0.0.1:1');
+	for (const [label, value] of [['Bucket', 'backups'], ['Access key', 'app'], ['Secret key', 'of no use']]) await target.getByLabel(label).fill(value);
+	expect(/\/api\/backup-target/); // nothing answers there
+	await target.getByRole('button', { name: 'Try and save' }).click();
+	await target.getByText(/S3 store http:\/\/127.0.0.1:1 failed/).waitFor(slow);
+	await portrait(page, 'backup-target', { full: false });
+	await target.getByRole('button', { name: 'Cancel' }).click();
+	await page.getByText('Backups stay on this machine only').waitFor();
 	await portrait(page, 'services');
 	await page.getByRole('link', { name: 'screen' }).click();
 	await page.getByRole('button', { name: 'Uninstall', exact: true }).first().click();

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -391,6 +392,133 @@ func TestA12ValkeyKeepsItsKeys(t *testing.T) {
 	if again := ask[agent.Credentials](t, "market", "show", "cache", "--credentials"); again.Env["REDIS_USERNAME"] != "app_2" {
 		t.Errorf("the user is %s", again.Env["REDIS_USERNAME"])
 	}
+}
+
+// held are a service's credentials as a bound app gets them.
+func held(t *testing.T, service string) map[string]string {
+	t.Helper()
+	return ask[agent.Credentials](t, "market", "show", service, "--credentials").Env
+}
+
+// TestA12MoreServices installs MariaDB, RabbitMQ and the object store side by
+// side and takes each through log-in, backup, proof, loss, restore and rotation.
+func TestA12MoreServices(t *testing.T) {
+	var jobs []agent.ServiceJob
+	for _, s := range []struct{ chart, name, size string }{{"mariadb", "maria", "512Mi"}, {"rabbitmq", "queue", "512Mi"}, {"s3", "store", "512Mi"}} {
+		serviceGone(t, s.name)
+		jobs = append(jobs, ask[agent.ServiceJob](t, "market", "install", s.chart, s.name, "--storage", s.size, "--no-wait"))
+	}
+	kill(t, "agent") // A96: in the middle of three installs
+	up(t)
+	for _, job := range jobs {
+		jobSucceeds(t, job)
+		hks(t, "market", "test", job.Service)
+	}
+	sql := func(statements string) string {
+		t.Helper()
+		env := held(t, "maria")
+		return strings.TrimSpace(inWorkspace(t, "exec", "maria-0", "--", "env", "MYSQL_PWD="+env["MYSQL_PASSWORD"],
+			"mariadb", "--no-defaults", "-N", "-h", "maria", "-u", env["MYSQL_USER"], env["MYSQL_DATABASE"], "-e", statements))
+	}
+	policy := func(args ...string) string {
+		t.Helper()
+		return inWorkspace(t, append([]string{"exec", "queue-0", "--", "env", "HOME=/data", "RABBITMQ_NODENAME=rabbit@localhost", "/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet"}, args...)...)
+	}
+	t.Run("MariaDB: a dropped table comes back, by the copy in the object store", func(t *testing.T) {
+		sql("CREATE TABLE notes (id int PRIMARY KEY AUTO_INCREMENT, text varchar(80)); INSERT INTO notes (text) VALUES ('first'), ('second;\n(3)'); CREATE VIEW seen AS SELECT text FROM notes")
+		env := held(t, "store")
+		address := strings.TrimSpace(inWorkspace(t, "get", "service", "store", "-o", "jsonpath={.spec.clusterIP}"))
+		if r := tryInput(t, env["AWS_SECRET_ACCESS_KEY"]+"\n", "backup", "target", "--endpoint", "http://"+address+":9000", "--bucket", env["S3_BUCKET"],
+			"--region", env["AWS_REGION"], "--access-key", env["AWS_ACCESS_KEY_ID"], "--secret-from-file", "-"); r.exit != 0 {
+			t.Fatalf("setting the target: %s%s", r.stdout, r.stderr)
+		}
+		backup := backupOf(t, "maria")
+		if len(backup.Tables) != 1 || backup.Tables[0].Rows != 2 || !strings.HasPrefix(backup.Remote, "s3://app/maria/") {
+			t.Fatalf("got %+v", backup)
+		}
+		if err := os.Remove(filepath.Join("/var/lib/hks/backups/maria", itoa(backup.ID)+".backup")); err != nil {
+			t.Fatal(err)
+		}
+		sql("DROP TABLE notes")
+		hks(t, "backup", "verify", "maria")
+		hks(t, "backup", "restore", "maria", itoa(backup.ID), "--yes")
+		if got := sql("SELECT count(*) FROM seen; SELECT text FROM notes WHERE id = 1"); got != "2\nfirst" {
+			t.Errorf("after the restore: %q", got)
+		}
+		hks(t, "backup", "target", "--none")
+		hks(t, "market", "rotate", "maria")
+		if got := sql("SELECT count(*) FROM seen"); got != "2" { // a view of the user that is gone
+			t.Errorf("after the rotation: %q", got)
+		}
+	})
+	t.Run("RabbitMQ: what was defined comes back", func(t *testing.T) {
+		policy("set_policy", "-p", "app", "short", "^jobs", `{"max-length":1000}`)
+		backup := backupOf(t, "queue")
+		policy("clear_policy", "-p", "app", "short")
+		hks(t, "backup", "verify", "queue")
+		hks(t, "backup", "restore", "queue", itoa(backup.ID), "--yes")
+		if out := policy("list_policies", "-p", "app"); !strings.Contains(out, "max-length") {
+			t.Errorf("after the restore: %s", out)
+		}
+		hks(t, "market", "rotate", "queue")
+		hks(t, "market", "test", "queue")
+		if out := policy("list_users"); !strings.Contains(out, "app_2") || strings.Contains(out, "app_1") {
+			t.Errorf("the users are %s", out)
+		}
+	})
+	t.Run("object store: objects come back", func(t *testing.T) {
+		backup := backupOf(t, "store")
+		if len(backup.Tables) != 1 || backup.Tables[0].Rows != 1 { // MariaDB's copy
+			t.Errorf("got %+v", backup.Tables)
+		}
+		hks(t, "backup", "verify", "store")
+		inWorkspace(t, "exec", "store-0", "--", "rm", "-r", "/data/s3/app/maria")
+		hks(t, "backup", "restore", "store", itoa(backup.ID), "--yes")
+		if again := backupOf(t, "store"); len(again.Tables) != 1 || again.Tables[0] != backup.Tables[0] {
+			t.Errorf("after the restore: %+v, not %+v", again.Tables, backup.Tables)
+		}
+		hks(t, "market", "rotate", "store")
+		hks(t, "market", "test", "store")
+	})
+}
+
+// TestA15AFullVolumeIsAWall fills PostgreSQL's volume by rows.
+func TestA15AFullVolumeIsAWall(t *testing.T) {
+	serviceGone(t, "small")
+	hks(t, "market", "install", "postgresql", "small", "--storage", "256Mi")
+	psql(t, "small", "CREATE TABLE kept (n int); INSERT INTO kept SELECT generate_series(1, 1000);\nCREATE TABLE filler (t text);\n")
+	var free syscall.Statfs_t
+	if err := syscall.Statfs("/var/lib/hks", &free); err != nil {
+		t.Fatal(err)
+	}
+	fill := "INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 160000) n GROUP BY n / 200;\n"
+	full := ""
+	for range 60 { // each some 5 MB
+		if r := tryInput(t, fill, "connect", "small"); r.exit != 0 {
+			full = r.stdout + r.stderr
+			break
+		}
+	}
+	if !strings.Contains(full, "No space left") && !strings.Contains(full, "could not") && !strings.Contains(full, "terminated") && !strings.Contains(full, "closed the connection") {
+		t.Fatalf("the volume does not get full, or it says so in other words: %q", full)
+	}
+	t.Logf("full: %s", strings.TrimSpace(full))
+	var after syscall.Statfs_t
+	if err := syscall.Statfs("/var/lib/hks", &after); err != nil {
+		t.Fatal(err)
+	}
+	if taken := int64(free.Bavail-after.Bavail) * free.Bsize; taken > 400<<20 {
+		t.Errorf("it took %d MiB of the machine's disk", taken>>20)
+	}
+	hks(t, "status") // nothing else suffers
+	hks(t, "volume", "resize", "small-data", "512Mi")
+	eventually(t, 2*time.Minute, func() string {
+		if r := tryInput(t, "SELECT count(*), sum(n) FROM kept;\n", "connect", "small"); r.exit != 0 || !strings.Contains(r.stdout, "1000") || !strings.Contains(r.stdout, "500500") {
+			return r.stdout + r.stderr
+		}
+		return ""
+	})
+	psql(t, "small", fill)
 }
 
 // TestA12OwnChart installs a chart that hks knows nothing of.

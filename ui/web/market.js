@@ -35,6 +35,10 @@ export const marketApi = {
 	backUp: (name) => request('POST', at(name, '/backups')),
 	/** @param {string} name @param {number} id @param {'verify' | 'restore'} verb @returns {Promise<hks.ServiceJob>} */
 	withBackup: (name, id, verb) => request('POST', at(name, `/backups/${id}/${verb}`), undefined, { deadline: 300_000 }),
+	/** @returns {Promise<hks.BackupTarget>} */
+	backupTarget: () => request('GET', '/api/backup-target'),
+	/** @param {hks.BackupTarget} target @returns {Promise<hks.BackupTarget>} */
+	setBackupTarget: (target) => request('PUT', '/api/backup-target', target, { deadline: 60_000 }),
 	/** @param {string} name @param {number} id */
 	deleteBackup: (name, id) => request('DELETE', at(name, `/backups/${id}`)),
 };
@@ -50,6 +54,9 @@ const sets = (values, path = '') => Object.entries(values).flatMap(([name, value
 const of = (app, environment) => (environment === 'staging' ? app : `${app}/${environment}`);
 
 export const marketCommands = {
+	/** @param {hks.BackupTarget} target */
+	target: ({ endpoint, bucket, region, prefix, accessKey }) => ['hks backup target --endpoint', word(endpoint || 'ADDRESS'), '--bucket', word(bucket || 'BUCKET'),
+		...(region ? ['--region', word(region)] : []), ...(prefix ? ['--prefix', word(prefix)] : []), '--access-key', word(accessKey || 'KEY'), '--secret-from-file -'].join(' '),
 	/** @param {string} name @param {string} chart @param {Record<string, any>} values */
 	install: (name, chart, values) => ['hks market install', chart, name || 'NAME', ...sets(values)].join(' '),
 	/** @param {string} name @param {Record<string, any>} values */

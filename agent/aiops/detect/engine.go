@@ -90,6 +90,20 @@ func (e *Engine) Volume(v Volume) {
 	}
 }
 
+// VolumeFullIn is how many seconds it takes from the newest look until a
+// filesystem is full, by the trend that the alerts go by; not ok where it does
+// not fill steadily.
+func (e *Engine) VolumeFullIn(app, volume string) (seconds int64, ok bool) {
+	for _, d := range e.detectors {
+		if d, is := d.(interface {
+			fullIn(app, volume string) (int64, bool)
+		}); is {
+			return d.fullIn(app, volume)
+		}
+	}
+	return 0, false
+}
+
 // Log takes one line of a log.
 func (e *Engine) Log(l LogLine) {
 	for _, d := range e.detectors {

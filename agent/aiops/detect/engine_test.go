@@ -290,6 +290,40 @@ func TestA74Volume(t *testing.T) {
 	}
 }
 
+// TestVolumeFullIn holds the forecast that is shown against what is true.
+func TestVolumeFullIn(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		minutes int
+		free    func(m int) float64
+		hours   float64 // 0: no forecast
+	}{
+		{"with much free, too far for a message", 1500, func(m int) float64 { return 0.9 - float64(m)/60*0.005 }, (0.9 - 25*0.005) / 0.005},
+		{"soon", 1500, func(m int) float64 { return 0.5 - float64(m)/60*0.018 }, (0.5 - 25*0.018) / 0.018},
+		{"slower in the last hours: the later one counts", 1500, func(m int) float64 { return 0.9 - min(float64(m), 1000)/60*0.03 - max(float64(m)-1000, 0)/60*0.003 }, (0.9 - 0.5 - 500.0/60*0.003) / 0.003},
+		{"steady", 1500, func(int) float64 { return 0.4 }, 0},
+		{"it empties", 1500, func(m int) float64 { return 0.4 + float64(m)/60*0.01 }, 0},
+		{"a nightly job", 1500, func(m int) float64 { return 0.10 - 0.02*float64(m%360)/360 }, 0},
+		{"not known for long enough", 180, func(m int) float64 { return 0.9 - float64(m)/60*0.1 }, 0},
+		{"in years", 1500, func(m int) float64 { return 0.9 - float64(m)/60*0.00001 }, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStory()
+			s.minutes(0, tt.minutes, func(m int, at int64) {
+				s.e.Volume(Volume{T: at, Volume: "data", App: "db", Used: int64((1 - tt.free(m)) * 10240 * mib), Capacity: 10240 * mib})
+			})
+			seconds, ok := s.e.VolumeFullIn("db", "data")
+			hours := float64(seconds) / 3600
+			if ok != (tt.hours > 0) || ok && (hours < tt.hours*0.9 || hours > tt.hours*1.1) {
+				t.Errorf("%.1f hours, %v; want %.1f", hours, ok, tt.hours)
+			}
+			if _, ok := s.e.VolumeFullIn("db", "another"); ok {
+				t.Error("one that was never seen has a forecast")
+			}
+		})
+	}
+}
+
 func TestLatency(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

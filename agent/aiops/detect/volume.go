@@ -147,25 +147,58 @@ func (d *volumes) evaluate(t int64) []Alert {
 // fills tells whether the trend of the window and that of all that is known
 // both say that it is full in time.
 func (d *volumes) fills(s *volumeState, t int64) bool {
-	n := len(s.run.x)
-	if n == 0 || t-int64(s.run.x[0]) < d.p.Window {
+	trend, soonest, latest, ok := d.left(s, t)
+	known := float64(t) - firstOf(s)
+	if !ok || latest > float64(d.p.Ahead) || known < float64(d.p.Confirm)/2 && latest > known {
 		return false
+	}
+	s.trend, s.left = trend, max(int64(soonest), 1)
+	return true
+}
+
+// left is how many seconds it takes until it is full: by the trend of the
+// window, which is returned too, and by the slower one of that and of all that
+// is known. It is not ok unless both rise steadily.
+func (d *volumes) left(s *volumeState, t int64) (window trend, byWindow, latest float64, ok bool) {
+	if len(s.run.x) == 0 || t-int64(s.run.x[0]) < d.p.Window {
+		return trend{}, 0, 0, false
 	}
 	from, _ := slices.BinarySearch(s.run.x, float64(t-d.p.Window))
 	for _, r := range []run{s.run, {s.run.x[from:], s.run.y[from:]}} {
-		trend := d.calc.of(r)
-		if trend.n < 12 || trend.lower <= 0 || trend.tau < d.p.Tau {
-			return false
+		window = d.calc.of(r)
+		if window.n < 12 || window.lower <= 0 || window.tau < d.p.Tau {
+			return trend{}, 0, 0, false
 		}
-		left := (s.capacity - s.used) / trend.slope
-		known := float64(t) - s.run.x[0]
-		if left > float64(d.p.Ahead) || known < float64(d.p.Confirm)/2 && left > known {
-			return false
-		}
-		s.trend, s.left = trend, max(int64(left), 1)
+		byWindow = (s.capacity - s.used) / window.slope
+		latest = max(latest, byWindow)
 	}
-	return true
+	return window, byWindow, latest, true
 }
+
+func firstOf(s *volumeState) float64 {
+	if len(s.run.x) == 0 {
+		return float64(s.last)
+	}
+	return s.run.x[0]
+}
+
+// fullIn is the forecast as it is shown, whether it is worth a message or not:
+// seconds from the newest look. Half a day has to be known, or as much as is left.
+func (d *volumes) fullIn(app, volume string) (seconds int64, ok bool) {
+	s := d.states[fingerprint(app, volume, "", VolumeFull)]
+	if s == nil {
+		return 0, false
+	}
+	_, _, latest, ok := d.left(s, s.last)
+	known := float64(s.last) - firstOf(s)
+	if !ok || latest > forecastMost || known < float64(d.p.Confirm)/2 && latest > known {
+		return 0, false
+	}
+	return max(int64(latest), 1), true
+}
+
+// forecastMost is how far a day's trend is worth telling of, in seconds.
+const forecastMost = 365 * 1440 * minute
 
 func (s *volumeState) alert(t int64) Alert {
 	a := Alert{

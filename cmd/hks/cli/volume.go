@@ -58,9 +58,9 @@ func newVolumeListCommand(s *session) *cobra.Command {
 				if s.json {
 					return s.screen.printJSON(listOf(volumes))
 				}
-				t := newTable("VOLUME", "SIZE", "USED", "OF", "STATUS", "KEPT UNTIL")
+				t := newTable("VOLUME", "SIZE", "USED", "FULL IN", "OF", "STATUS", "KEPT UNTIL")
 				for _, v := range volumes {
-					t.row(v.Name, bytesText(v.SizeBytes), usedText(v), ownerOf(v), s.screen.style.status(string(v.Status)), untilText(v))
+					t.row(v.Name, bytesText(v.SizeBytes), usedText(v), fullInText(v.FullIn), ownerOf(v), s.screen.style.status(string(v.Status)), untilText(v))
 				}
 				return t.write(s.screen.out, s.screen.style)
 			})
@@ -73,6 +73,19 @@ func usedText(v agent.Volume) string {
 		return ""
 	}
 	return fmt.Sprintf("%d%%", 100*v.UsedBytes/(v.UsedBytes+v.FreeBytes))
+}
+
+// fullInText is a forecast in words, in the unit that it is worth; "" for none.
+func fullInText(seconds int64) string {
+	switch days, hours := seconds/86400, seconds/3600; {
+	case seconds <= 0:
+		return ""
+	case days >= 2:
+		return fmt.Sprintf("%d days", days)
+	case hours >= 2:
+		return fmt.Sprintf("%d hours", hours)
+	}
+	return fmt.Sprintf("%d minutes", max(seconds/60, 1))
 }
 
 func untilText(v agent.Volume) string {
@@ -128,6 +141,9 @@ func (s *session) showVolume(v agent.Volume) error {
 	}
 	if all := v.UsedBytes + v.FreeBytes; all > 0 {
 		f.add("Used", bytesText(v.UsedBytes)+"  "+bar(style, float64(v.UsedBytes), float64(all), 20)+"  "+bytesText(v.FreeBytes)+" free")
+	}
+	if v.FullIn > 0 {
+		f.add("Full in", "about "+fullInText(v.FullIn)+", as it fills now; more room: hks volume resize "+v.Name+" SIZE")
 	}
 	if v.Class != agent.StorageClass {
 		f.add("Class", v.Class+", which enforces no size")

@@ -8,6 +8,13 @@ import { Time } from './time.js';
 
 const period = 10_000;
 
+/** A forecast in words. @param {number} seconds */
+function span(seconds) {
+	const days = Math.floor(seconds / 86400), hours = Math.floor(seconds / 3600);
+	if (days >= 2) return `${days} days`;
+	return hours >= 2 ? `${hours} hours` : `${Math.max(Math.floor(seconds / 60), 1)} minutes`;
+}
+
 /** What an app or a service keeps its data on, with its fill; nothing where there is none. @param {{mine: (volume: hks.Volume) => boolean, grow: (volume: hks.Volume) => string}} props */
 export function VolumesCard({ mine, grow }) {
 	const [all, setAll] = useState(/** @type {hks.Volume[]} */ ([]));
@@ -26,8 +33,8 @@ export function VolumesCard({ mine, grow }) {
 	return html`<section class="card" aria-labelledby="volumes-title">
 		<header class="card-head"><h2 id="volumes-title">Volumes</h2><span class="muted">each a filesystem of its own, whose size is a wall</span></header>
 		<div class="meters">${volumes.map((volume) => html`<${Meter} key=${volume.id} resource=${{ name: volume.name, unit: 'bytes', used: volume.usedBytes, limit: volume.usedBytes + volume.freeBytes }} />`)}</div>
-		${volumes.filter((volume) => volume.askedBytes || volume.message || volume.keptUntil).map((volume) => html`<p key=${volume.id} class="card-note muted">
-			<strong>${volume.name}</strong> ${volume.askedBytes ? `grows from ${bytes(volume.sizeBytes)} to ${bytes(volume.askedBytes)}. ` : ''}${volume.message || ''}
+		${volumes.filter((volume) => volume.fullInSeconds || volume.askedBytes || volume.message || volume.keptUntil).map((volume) => html`<p key=${volume.id} class="card-note muted">
+			<strong>${volume.name}</strong> ${volume.fullInSeconds ? `is full in about ${span(volume.fullInSeconds)}, as it fills now. ` : ''}${volume.askedBytes ? `grows from ${bytes(volume.sizeBytes)} to ${bytes(volume.askedBytes)}. ` : ''}${volume.message || ''}
 			${volume.keptUntil && html`is kept, and goes <${Time} at=${volume.keptUntil} />`}
 		</p>`)}
 		<${Cli} command=${grow(volumes[0])} />

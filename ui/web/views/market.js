@@ -1,5 +1,6 @@
 import { useEffect, useState } from '../vendor/hooks.js';
 import { tell } from '../actions.js';
+import { BackupTargetCard } from '../components/backup-target.js';
 import { Cli } from '../components/cli.js';
 import { Field } from '../components/field.js';
 import { FormDialog } from '../components/form-dialog.js';
@@ -41,6 +42,7 @@ export function MarketView() {
 			</table>
 			<div class="card-body"><p class="muted">A chart of your own is installed from its folder:</p><${Cli} command="hks market install ./chart NAME" label="Install an own chart" /></div>
 		</section>
+		<${BackupTargetCard} />
 		${chosen && html`<${InstallServiceDialog} chart=${chosen} onClose=${() => setChosen('')} />`}`;
 }
 
