@@ -49,7 +49,7 @@ declare namespace hks {
 		id: number; app: string; environment: Environment; status: RunStatus; components: BuildComponent[] | null; release?: number; by: string;
 		failure?: Failure; createdAt: string; startedAt?: string; finishedAt?: string;
 	}
-	interface BuildLine { time: string; component?: string; kind: string; step?: string; text?: string; build?: Build }
+	interface BuildLine { place?: number; time: string; component?: string; kind: string; step?: string; text?: string; build?: Build }
 	interface Point { time: string; cpu: number; memory: number }
 	interface Deletion { removed: string[]; kept?: string[] }
 
@@ -109,12 +109,17 @@ declare namespace hks {
 	interface FunctionState { name: string; url: string; spec: FunctionSpec; version: number; variables: string[]; missing?: string[]; instances: number; waiting: number; dead: number; key?: string; createdAt: string }
 	interface FunctionVersion { function: string; number: number; status: 'pending' | 'building' | 'trying' | 'ready' | 'failed'; spec: FunctionSpec; failure?: Failure; by: string; createdAt: string }
 	interface FunctionAnswer { status: number; headers: Record<string, string>; body: string; cold: boolean; millis: number }
-	interface GitHub { connected: boolean; url?: string; login?: string; hookUrl?: string; checkedAt?: string }
+	interface GitHub { connected: boolean; url?: string; login?: string; hookUrl?: string; checkedAt?: string; app?: { id: number; slug?: string; installUrl?: string; account?: string } }
+	interface GitPermission { name: string; for: string; granted: boolean; why?: string }
+	interface PipelineVariable { name: string; value?: string; secret?: boolean }
+	interface TestCase { component?: string; suite?: string; name: string; outcome: 'passed' | 'failed' | 'skipped'; seconds: number; message?: string; flaky?: string }
 	interface GitRepository { name: string; branch: string; private: boolean }
-	interface Pipeline { name: string; repository: string; branch: string; folder?: string; skipTests?: boolean; head?: string; hookId?: number; hookNote?: string; pollNote?: string; createdAt: string }
+	interface Pipeline { name: string; repository: string; branch: string; folder?: string; skipTests?: boolean; test?: string[]; reports?: string; paths?: string[]; pullRequests?: boolean; previews?: number; previewDays?: number; promoteTags?: string; variables?: PipelineVariable[];
+		remote?: string; password?: string; deployKey?: string; hostKey?: string; hostPrint?: string; head?: string; hookId?: number; hookNote?: string; pollNote?: string; createdAt: string }
 	interface PipelineRun {
 		id: number; pipeline: string; repository: string; branch: string; commit: { sha: string; message?: string; author?: string; url?: string }; trigger: string; status: RunStatus;
-		steps: { name: string; status: RunStatus }[]; build: number; release?: number; by: string; note?: string; failure?: Failure; createdAt: string; startedAt?: string; finishedAt?: string;
+		pull?: { number: number; title?: string; url?: string; fork?: boolean }; approval?: string; app?: string; before?: string; of?: number; slow?: boolean; tests?: { passed: number; failed: number; skipped: number; flaky?: number };
+		steps: { name: string; status: RunStatus; startedAt?: string; finishedAt?: string }[]; build: number; release?: number; by: string; note?: string; failure?: Failure; createdAt: string; startedAt?: string; finishedAt?: string;
 	}
 	interface Delivery { id: string; pipeline: string; event: string; outcome: string; why?: string; at: string }
 	interface CronTarget { function?: string; payload?: string; image?: string; app?: string; environment?: string; component?: string; command?: string[] }

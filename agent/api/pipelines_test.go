@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"hks.dev/hks/agent"
@@ -99,4 +100,25 @@ func TestRunsAreNamedByNumber(t *testing.T) {
 	a := newAppliance(t)
 	a.refuse(http.StatusBadRequest, agent.CodeInvalid, request{path: "/api/runs/last", local: true})
 	a.refuse(http.StatusNotFound, agent.CodeNotFound, request{path: "/api/runs/8", local: true})
+}
+
+func TestGitHubSendsTheBrowserBackByStateAlone(t *testing.T) {
+	a := newAppliance(t)
+	for path, status := range map[string]int{
+		"/api/github/app/new?state=good": http.StatusOK, "/api/github/app/new?state=guess": http.StatusForbidden, "/api/github/app/new": http.StatusForbidden,
+		"/api/github/app/callback?state=good&code=x": http.StatusSeeOther, "/api/github/app/callback?state=guess&code=x": http.StatusForbidden,
+	} {
+		got := a.do(request{method: http.MethodGet, path: path})
+		if got.Code != status {
+			t.Errorf("%s: %d", path, got.Code)
+		}
+		if status == http.StatusOK {
+			if policy := got.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "form-action https://github.example") || !strings.Contains(policy, "default-src 'none'") {
+				t.Errorf("policy %s", policy)
+			}
+			if !strings.Contains(got.Body.String(), `value="{&#34;name&#34;:&#34;&lt;b&gt;&#34;}"`) {
+				t.Errorf("page %s", got.Body.String())
+			}
+		}
+	}
 }

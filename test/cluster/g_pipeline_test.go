@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +53,16 @@ func TestA30PushGoesToStaging(t *testing.T) {
 		t.Fatalf("the first run: %+v, %+v", first, first.Failure)
 	}
 
+	if r := tryInput(t, canary, "pipeline", "set", app, "--secret", "CANARY"); r.exit != 0 || strings.Contains(r.stdout, canary) {
+		t.Fatalf("exit %d\n%s%s", r.exit, r.stdout, r.stderr)
+	}
+	hks(t, "pipeline", "edit", app, "--reports", "reports", "--pull-requests")
+	double.Refuse("/deployments")
+	if r := try(t, "github", "check", "octo/hello"); r.exit != 1 || !strings.Contains(r.stderr, "Deployments: read and write") {
+		t.Errorf("A33 the permission that is missing: exit %d\n%s", r.exit, r.stderr)
+	}
+	double.Refuse("")
+
 	t.Run("A31 a push is built, tested and served", func(t *testing.T) {
 		change(t, filepath.Join(folder, "internal", "greeting", "greeting.go"), "package greeting", "// Package greeting was pushed.\npackage greeting")
 		begin := time.Now()
@@ -81,7 +92,7 @@ func TestA30PushGoesToStaging(t *testing.T) {
 	})
 	t.Run("A32 a failing test leaves staging", func(t *testing.T) {
 		before := show(t, app).Release
-		write(t, filepath.Join(folder, "internal", "greeting", "broken_test.go"), "package greeting\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"broken on purpose\") }\n")
+		write(t, filepath.Join(folder, "internal", "greeting", "broken_test.go"), brokenTest)
 		sha, err := double.Push(t.Context(), folder, "third")
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +103,42 @@ func TestA30PushGoesToStaging(t *testing.T) {
 		}
 		if logs := try(t, "pipeline", "logs", itoa(r.ID)); !strings.Contains(logs.stdout+logs.stderr, "broken on purpose") {
 			t.Errorf("the output is not at hand:\n%s%s", logs.stdout, logs.stderr)
+		} else if out := logs.stdout + logs.stderr; strings.Contains(out, canary) || strings.Contains(out, base64.StdEncoding.EncodeToString([]byte(canary))) || !strings.Contains(out, "CANARY=***") {
+			t.Errorf("the secret is in the log, or was not there:\n%s", out)
 		}
+		if tests := ask[[]agent.TestCase](t, "pipeline", "tests", itoa(r.ID)); len(tests) != 1 || tests[0].Outcome != agent.TestFailed || tests[0].Name != "reported" {
+			t.Errorf("the tests by their report: %+v", tests)
+		}
+		if all := double.Deployments(); len(all) != 1 || all[0].Environment != "staging" || all[0].States[len(all[0].States)-1] != "success" {
+			t.Errorf("deployments at GitHub: %+v", all)
+		}
+	})
+	t.Run("A40 a fork gets no secret and no deploy", func(t *testing.T) {
+		before, apps := show(t, app).Release, len(ask[[]agent.App](t, "app", "list"))
+		write(t, filepath.Join(folder, "internal", "greeting", "broken_test.go"), strings.ReplaceAll(brokenTest, `t.Fatal("broken on purpose")`, `if given != "" { t.Fatal("a fork was given the secret") }`))
+		sha, err := double.OpenPull(t.Context(), 7, "stranger/hello", folder, "give me your secrets")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, err := double.SendEvent(t.Context(), "pull_request", double.Payload(sha)); err != nil || code != http.StatusAccepted {
+			t.Fatalf("the webhook: %d %v", code, err)
+		}
+		var waiting agent.Run
+		eventually(t, 40*time.Second, func() string {
+			if waiting = ask[[]agent.Run](t, "pipeline", "runs", app)[0]; waiting.Commit.SHA != sha || !waiting.Waits() {
+				return "it does not wait for approval"
+			}
+			return ""
+		})
+		hks(t, "pipeline", "approve", itoa(waiting.ID))
+		r := ended(t, app, sha)
+		if r.Status != agent.RunSucceeded || r.Release != 0 || show(t, app).Release != before || len(ask[[]agent.App](t, "app", "list")) != apps {
+			t.Errorf("%+v, %+v", r, r.Failure)
+		}
+		if logs := try(t, "pipeline", "logs", itoa(r.ID)); strings.Contains(logs.stdout, "CANARY=***") || !strings.Contains(logs.stdout+logs.stderr, "image is thrown away") {
+			t.Errorf("what it was given:\n%s%s", logs.stdout, logs.stderr)
+		}
+		double.ClosePull(7)
 	})
 	t.Run("A36 what is not GitHub's starts nothing", func(t *testing.T) {
 		url, secret := double.Hook()
@@ -140,6 +186,29 @@ func TestA30PushGoesToStaging(t *testing.T) {
 		})
 	})
 }
+
+// canary is a secret that a test gives away.
+const canary = "c4n4ry-of-the-pipeline"
+
+// brokenTest fails, prints what it was given, and leaves a report.
+const brokenTest = `package greeting
+
+import (
+	"encoding/base64"
+	"os"
+	"testing"
+)
+
+func TestBroken(t *testing.T) {
+	given := os.Getenv("CANARY")
+	t.Log("CANARY=" + given)
+	t.Log(base64.StdEncoding.EncodeToString([]byte(given)))
+	if err := os.WriteFile("/src/reports/junit.xml", []byte("<testsuite name='greeting'><testcase name='reported' time='0.5'><failure message='broken'/></testcase></testsuite>"), 0o600); err != nil {
+		t.Error(err)
+	}
+	t.Fatal("broken on purpose")
+}
+`
 
 // ended waits for the run of a commit, or for the newest, to end.
 func ended(t *testing.T, app, sha string) agent.Run {

@@ -24,6 +24,7 @@ const screens = [
 	[/^\/builds\/([1-9]\d*)$/, lazy(() => import('./views/build.js').then((m) => m.BuildView))],
 	[/^\/images$/, lazy(() => import('./views/images.js').then((m) => m.ImagesView))],
 	[/^\/pipelines$/, lazy(() => import('./views/pipelines.js').then((m) => m.PipelinesView))],
+	[/^\/runs\/([1-9]\d*)$/, lazy(() => import('./views/run.js').then((m) => m.RunView))],
 	[/^\/functions$/, lazy(() => import('./views/functions.js').then((m) => m.FunctionsView))],
 	[/^\/cron$/, lazy(() => import('./views/cron.js').then((m) => m.CronView))],
 	[/^\/incidents$/, lazy(() => import('./views/incidents.js').then((m) => m.IncidentsView))],

@@ -39,6 +39,8 @@ export function BuildLog({ build }) {
 	const [version, draw] = useReducer((/** @type {number} */ n) => n + 1, 0);
 	const steps = useRef(/** @type {Step[]} */ ([]));
 	const held = useRef(/** @type {hks.BuildLine[]} */ ([]));
+	const count = useRef(0);
+	const wanted = useRef(Number(/^#L([1-9]\d*)$/.exec(location.hash)?.[1] || 0)); // the line that a link is to
 	const pausedNow = useRef(paused);
 	pausedNow.current = paused;
 	const over = isOver(build.status);
@@ -54,6 +56,7 @@ export function BuildLog({ build }) {
 		let frame = 0;
 		steps.current = [];
 		held.current = [];
+		count.current = 0;
 		setError(null);
 		const show = () => {
 			frame = 0;
@@ -63,7 +66,8 @@ export function BuildLog({ build }) {
 		api.buildLog(build.id, ended.signal, (line) => {
 			setState('live');
 			if (line.build) putBuild(line.build);
-			held.current.push(line);
+			count.current++;
+			held.current.push({ ...line, place: count.current });
 			frame ||= window.setTimeout(show, 50); // many lines, one drawing
 		}).then(() => !ended.signal.aborted && setState('ended'), (cause) => {
 			if (ended.signal.aborted) return;
@@ -95,6 +99,14 @@ export function BuildLog({ build }) {
 		setPaused(false);
 		take();
 	};
+	useEffect(() => {
+		const line = wanted.current && document.getElementById(`L${wanted.current}`);
+		if (!line) return;
+		wanted.current = 0;
+		line.scrollIntoView({ block: 'center' });
+		line.querySelector('a')?.focus({ preventScroll: true });
+	});
+	const linked = (/** @type {Step} */ step) => wanted.current > 0 && step.lines.some((line) => line.place === wanted.current);
 	const from = (/** @type {string} */ name) => components.length > 1 && name && html`<span class="log-from from-${components.indexOf(name) % colours}">${name}</span>`;
 	return html`<section class="card logs" aria-labelledby="log-title">
 		<header class="card-head">
@@ -112,7 +124,7 @@ export function BuildLog({ build }) {
 			<div class="terminal tall ${steps.current.length === 0 ? 'bare' : ''}" ref=${view} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Log lines">
 				${shown.map(({ step, lines }) => (step.name
 					? html`<${StepRow} key=${step.id} step=${step} lines=${lines} word=${filter} from=${from(step.component)} now=${over ? 0 : now}
-						open=${chosen[step.id] ?? (word !== '' || step.state === 'failed' || step.state === 'running')} choose=${(/** @type {boolean} */ open) => setChosen({ ...chosen, [step.id]: open })} />`
+						open=${chosen[step.id] ?? (word !== '' || linked(step) || step.state === 'failed' || step.state === 'running')} choose=${(/** @type {boolean} */ open) => setChosen({ ...chosen, [step.id]: open })} />`
 					: lines.map((line) => html`<${Row} key=${step.id} line=${line} word=${filter} from=${from(step.component)} />`)))}
 				${shown.length === 0 && html`<p class="terminal-empty">${filter ? `No line has “${filter}”.` : build.status === 'pending' ? 'It waits for its turn.' : 'No lines yet.'}</p>`}
 			</div>
@@ -140,5 +152,5 @@ function StepRow({ step, lines, word, from, now, open, choose }) {
 /** @param {{line: hks.BuildLine, word: string, from?: any}} props */
 function Row({ line, word, from }) {
 	const tone = line.kind === 'failed' || line.build?.failure ? 'bad' : line.kind === 'warning' ? 'warn' : line.kind;
-	return html`<div class="log ${tone}"><time datetime=${line.time} title=${absolute(line.time)}>${clock(line.time)}</time>${from}<span class="log-text">${marked(line.text || '', word)}</span></div>`;
+	return html`<div class="log ${tone}" id=${line.place ? `L${line.place}` : undefined}><a class="log-link" href=${`#L${line.place}`} title="A link to this line"><time datetime=${line.time} title=${absolute(line.time)}>${clock(line.time)}</time></a>${from}<span class="log-text">${marked(line.text || '', word)}</span></div>`;
 }

@@ -1,6 +1,7 @@
 import { useState } from '../vendor/hooks.js';
 import { tell } from '../actions.js';
 import { api } from '../api.js';
+import { approveRun, rerunFailed, waits } from '../pipeline-api.js';
 import { html } from '../html.js';
 import { Problem } from './problem.js';
 import { Status } from './status.js';
@@ -45,9 +46,12 @@ function PipelineRun({ run, newest, onDone }) {
 		}
 	};
 	return html`<li>
-		<p><${Status} status=${lively(run.status)} label=${run.status} /> <strong>#${run.id}</strong> <code>${run.commit.sha.slice(0, 7)}</code> ${run.commit.message || ''}
+		<p><${Status} status=${lively(run.status)} label=${waits(run) ? 'waits for approval' : run.status} /> <a href=${`/runs/${run.id}`}><strong>#${run.id}</strong></a> <code>${run.commit.sha.slice(0, 7)}</code> ${run.commit.message || ''}
 			<span class="muted"> ${run.commit.author || ''} · ${run.trigger} · <${Time} at=${run.createdAt} never="–" /></span>
 			<span class="spacer"></span>
+			${run.pull && html`<span class="tag">pull request ${run.pull.number}${run.pull.fork ? ' of a fork' : ''}</span>`}
+			${waits(run) && html`<button type="button" class="button small primary" onClick=${() => act(approveRun)}>Approve</button>`}
+			${run.status === 'failed' && (run.release || 0) > 0 && html`<button type="button" class="button small" onClick=${() => act(rerunFailed)}>Again from the failed step</button>`}
 			${run.build > 0 && html`<a class="button small" href=${`/builds/${run.build}`}>Log</a>`}
 			${over ? html`<button type="button" class="button small" onClick=${() => act(api.rerunPipeline)}>Run again</button>` : html`<button type="button" class="button small" onClick=${() => act(api.cancelPipelineRun)}>Cancel</button>`}
 		</p>
