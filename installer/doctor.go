@@ -28,8 +28,7 @@ type doctor struct {
 	free      func(path string) (free, total int64, err error)   // bytes of a file system
 	port      func(p port, own []int) (Finding, error)
 
-	fix  bool
-	mend []mending
+	mend []mending // of what look found
 }
 
 // mending is a mend that is safe: it loses nothing and ends nothing.
