@@ -45,6 +45,7 @@ func newDoctor(cfg Config, root string) (*doctor, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.joins = exists(m.paths.NodeFile())
 	d := &doctor{
 		machine: m, settingsErr: settingsErr,
 		now: time.Now, addresses: net.InterfaceAddrs, lookup: askNameServer, free: freeSpaceOf, port: m.probePort,

@@ -235,6 +235,10 @@ func TestA99DoctorFindsTheFault(t *testing.T) {
 			write(t, filepath.Join(c.paths.Volumes(), "pvc-1/disk.img"), "a file system")
 		}, "volumes", Broken, "pvc-1 is not mounted", "doctor --fix"},
 		"volume gone": {func(t *testing.T, c *clinic) { c.volume(t, "pvc-1") }, "volumes", Broken, "pvc-1 is gone", "backup"},
+		"node without its engine": {func(t *testing.T, c *clinic) {
+			secret(t, c.paths.NodeFile(), "{}")
+			c.visit(t).running = func(context.Context) (map[string]bool, error) { return map[string]bool{"the agent": true}, nil }
+		}, "parts", Broken, "k3s does not run", "tries again"},
 		"names dead": {func(_ *testing.T, c *clinic) {
 			c.doctor.lookup = func(context.Context) error { return errors.New("i/o timeout") }
 		}, "names", Warning, "no name server answers", "resolv.conf"},
