@@ -28,8 +28,7 @@ type doctor struct {
 	free      func(path string) (free, total int64, err error)   // bytes of a file system
 	port      func(p port, own []int) (Finding, error)
 
-	fix  bool
-	mend []mending
+	mend []mending // of what look found
 }
 
 // mending is a mend that is safe: it loses nothing and ends nothing.
@@ -46,6 +45,7 @@ func newDoctor(cfg Config, root string) (*doctor, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.joins = exists(m.paths.NodeFile())
 	d := &doctor{
 		machine: m, settingsErr: settingsErr,
 		now: time.Now, addresses: net.InterfaceAddrs, lookup: askNameServer, free: freeSpaceOf, port: m.probePort,

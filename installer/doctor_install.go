@@ -160,6 +160,9 @@ func (d *doctor) checkParts(ctx context.Context) []Finding {
 	if err != nil {
 		return unknown(err)
 	}
+	if exists(d.paths.NodeFile()) {
+		return d.nodeParts(running)
+	}
 	var findings []Finding
 	system, err := d.system(ctx)
 	if err != nil {
@@ -187,6 +190,18 @@ func (d *doctor) checkParts(ctx context.Context) []Finding {
 		return fine("all %d are healthy", len(system.Parts))
 	}
 	return findings
+}
+
+// nodeParts are those of a machine that is a node of an appliance elsewhere; it
+// has no API that could be asked.
+func (d *doctor) nodeParts(running map[string]bool) []Finding {
+	switch {
+	case !running["the agent"]:
+		return []Finding{broken("run the line that the appliance shows for this node again (hks node show), or restart the machine", "the node's agent does not run")}
+	case !running["k3s"]:
+		return []Finding{broken("the agent tries again by itself; when it stays so, read "+d.logPlace(), "k3s does not run")}
+	}
+	return fine("agent and k3s of this node run; hks node list on the appliance says whether it is ready")
 }
 
 func (d *doctor) agentDown(running map[string]bool, err error) Finding {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -180,21 +181,20 @@ func (d *doctor) checkVolumes(ctx context.Context) []Finding {
 	if err != nil {
 		return unknown(err)
 	}
-	has := map[string]bool{}
-	for _, id := range mounted {
-		has[id] = true
-	}
 	wanted, err := d.wantedVolumes(ctx)
 	if err != nil {
 		return unknown(err)
 	}
 	var findings []Finding
-	for _, id := range list {
-		if has[id] || !wanted[id] {
-			continue
+	for _, id := range wanted {
+		switch {
+		case slices.Contains(mounted, id):
+		case !slices.Contains(list, id):
+			findings = append(findings, broken("restore it from a backup of what was on it; hks volume list says whose it is", "the disk of the volume %s is gone from %s", id, d.paths.Volumes()))
+		default:
+			findings = append(findings, broken("hks-installer doctor --fix mounts it; the agent does so at its start", "the volume %s is not mounted, so what needs it does not start", id))
+			d.mend = append(d.mend, mending{"the volume " + id + " is mounted", func(ctx context.Context) error { return disks.Mount(ctx, id) }})
 		}
-		findings = append(findings, broken("hks-installer doctor --fix mounts it; the agent does so at its start", "the volume %s is not mounted, so what needs it does not start", id))
-		d.mend = append(d.mend, mending{"the volume " + id + " is mounted", func(ctx context.Context) error { return disks.Mount(ctx, id) }})
 	}
 	if len(findings) == 0 {
 		return fine("%d of %d are mounted, all that are in use", len(mounted), len(list))
@@ -203,19 +203,11 @@ func (d *doctor) checkVolumes(ctx context.Context) []Finding {
 }
 
 // wantedVolumes are those that something uses; kept ones are not mounted.
-func (d *doctor) wantedVolumes(ctx context.Context) (map[string]bool, error) {
-	wanted := map[string]bool{}
+func (d *doctor) wantedVolumes(ctx context.Context) ([]string, error) {
 	if !exists(d.paths.State("hks.db")) {
-		return wanted, nil
+		return nil, nil
 	}
-	ids, err := store.MountedVolumesIn(ctx, d.paths.State("hks.db"))
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	return wanted, nil
+	return store.MountedVolumesIn(ctx, d.paths.State("hks.db"))
 }
 
 // checkAddress wants the machine to have the address that its node was made with.

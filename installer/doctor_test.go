@@ -96,6 +96,24 @@ func (c *clinic) visit(t *testing.T) *doctor {
 	return d
 }
 
+// volume writes down that a volume is in use.
+func (c *clinic) volume(t *testing.T, id string) {
+	t.Helper()
+	s, err := store.New(store.Config{Path: c.paths.State("hks.db"), Key: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func() error {
+		return s.PutVolume(t.Context(), store.Volume{ID: id, Namespace: "dev-workspace", Claim: "data", Size: 1 << 20, Status: agent.VolumeReady, CreatedAt: time.Now()})
+	}
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(put(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func secret(t *testing.T, file, text string) {
 	t.Helper()
 	write(t, file, text)
@@ -212,6 +230,15 @@ func TestA99DoctorFindsTheFault(t *testing.T) {
 				return []net.Addr{&net.IPNet{IP: net.ParseIP("192.0.2.8"), Mask: net.CIDRMask(24, 32)}}, nil
 			}
 		}, "address", Broken, "made with 192.0.2.7", "address again"},
+		"volume not mounted": {func(t *testing.T, c *clinic) {
+			c.volume(t, "pvc-1")
+			write(t, filepath.Join(c.paths.Volumes(), "pvc-1/disk.img"), "a file system")
+		}, "volumes", Broken, "pvc-1 is not mounted", "doctor --fix"},
+		"volume gone": {func(t *testing.T, c *clinic) { c.volume(t, "pvc-1") }, "volumes", Broken, "pvc-1 is gone", "backup"},
+		"node without its engine": {func(t *testing.T, c *clinic) {
+			secret(t, c.paths.NodeFile(), "{}")
+			c.visit(t).running = func(context.Context) (map[string]bool, error) { return map[string]bool{"the agent": true}, nil }
+		}, "parts", Broken, "k3s does not run", "tries again"},
 		"names dead": {func(_ *testing.T, c *clinic) {
 			c.doctor.lookup = func(context.Context) error { return errors.New("i/o timeout") }
 		}, "names", Warning, "no name server answers", "resolv.conf"},

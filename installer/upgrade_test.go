@@ -196,7 +196,7 @@ func TestA92CutOffAtEveryStep(t *testing.T) {
 	for i, step := range []string{stepStage, stepStop, stepSnapshot, stepSwitch, stepStart, stepCheck} {
 		from := b.version(t, versions[i], "")
 		b.cutOff(t, step, from)
-		if step != stepStage {
+		if step == stepSwitch {
 			want(t, b.up(t), exitFailed, "was cut off while it was to "+step)
 		}
 		want(t, b.upgrade(t, from), 0)
