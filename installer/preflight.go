@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"hks.dev/hks/agent"
+	"hks.dev/hks/agent/config"
+	"hks.dev/hks/agent/systemd"
 )
 
 // errNotRoot is what everyone but root gets to hear.
@@ -55,8 +59,13 @@ func (m *machine) preflight(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{{Check: "hks", Level: Block, Message: err.Error()}}
 	}
+	around := m.around()
 	probes := []probe{
 		{"root", m.probeRoot},
+		{"supervisor", m.probeSupervisor},
+		{"processor", around.probeProcessor},
+		{"kernel", around.probeKernel},
+		{"clock", around.probeClock},
 		{"commands", m.probeCommands},
 		{"volumes", m.probeVolumes},
 		{"cgroups", m.probeCgroups},
@@ -66,6 +75,19 @@ func (m *machine) preflight(ctx context.Context) []Finding {
 		{"host name", m.probeHostName},
 		{"other clusters", func(context.Context) (Finding, error) { return m.probeClusters(own) }},
 		{"paths", m.probePaths},
+		{"earlier install", m.probeEarlier},
+		{"folders", func(context.Context) (Finding, error) { return around.probeWritable(m.folders()...) }},
+		{"default route", func(context.Context) (Finding, error) {
+			return around.probeRoute(m.settings.K3s.Extra["node-ip"] != nil)
+		}},
+		{"networks", func(context.Context) (Finding, error) { return around.probeNetworks(m.clusterNetworks()) }},
+		{"names", around.probeNames},
+		{"swap", around.probeSwap},
+		{"firewall", around.probeFirewall},
+		{"SELinux", around.probeSELinux},
+		{"file watches", around.probeWatches},
+		{"proxy", around.probeProxy},
+		{"Docker", around.probeDocker},
 	}
 	for _, p := range m.ports() {
 		probes = append(probes, probe{fmt.Sprintf("port %d", p.number), func(context.Context) (Finding, error) { return m.probePort(p, own) }})
@@ -168,6 +190,65 @@ func (m *machine) probeRoot(context.Context) (Finding, error) {
 		return Finding{Level: Block, Message: errNotRoot.what.Message, Fix: errNotRoot.what.Fix}, nil
 	}
 	return Finding{Level: OK, Message: "is root"}, nil
+}
+
+func (m *machine) probeSupervisor(context.Context) (Finding, error) {
+	switch {
+	case m.settings.Supervisor == config.SupervisorSystemd && !systemd.Running():
+		return Finding{
+			Level: Block, Message: "the settings ask for systemd, which does not run this machine",
+			Fix: "set supervisor to auto in " + m.paths.ConfigFile() + ": the agent then looks after the other programs itself",
+		}, nil
+	case m.bySystemd():
+		return Finding{Level: OK, Message: "systemd"}, nil
+	}
+	return Finding{
+		Level: Warning, Message: "systemd does not run this machine: nothing starts hks again after a reboot",
+		Fix: "use a machine with systemd, or run hks-installer up at each start",
+	}, nil
+}
+
+// probeEarlier tells of a run that did not come to its end.
+func (m *machine) probeEarlier(context.Context) (Finding, error) {
+	if !exists(m.journalFile()) {
+		return Finding{Level: OK, Message: "none"}, nil
+	}
+	for _, name := range programs {
+		link := m.paths.Bin(name)
+		if _, err := os.Stat(link); errors.Is(err, os.ErrNotExist) {
+			return Finding{
+				Level: Warning, Message: "an install or a removal broke off here: " + link + " is missing, and changes are noted in " + m.journalFile(),
+				Fix: "go on: up completes the install, hks-installer down or purge complete the removal",
+			}, nil
+		}
+	}
+	return Finding{Level: OK, Message: "is whole"}, nil
+}
+
+// folders are where up writes to.
+func (m *machine) folders() []string {
+	folders := []string{m.paths.Versions(), filepath.Dir(m.paths.Bin("hks")), filepath.Dir(m.paths.ConfigFile()), m.paths.State(), m.paths.K3sData()}
+	if m.bySystemd() {
+		folders = append(folders, systemd.Folder)
+	}
+	return folders
+}
+
+// clusterNetworks are those of pods and services.
+func (m *machine) clusterNetworks() []netip.Prefix {
+	var networks []netip.Prefix
+	for key, usual := range map[string]string{"cluster-cidr": "10.42.0.0/16", "service-cidr": "10.43.0.0/16"} {
+		text, ok := m.settings.K3s.Extra[key].(string)
+		if !ok {
+			text = usual
+		}
+		for part := range strings.SplitSeq(text, ",") {
+			if prefix, err := netip.ParsePrefix(strings.TrimSpace(part)); err == nil {
+				networks = append(networks, prefix)
+			}
+		}
+	}
+	return networks
 }
 
 func (m *machine) probePaths(context.Context) (Finding, error) {

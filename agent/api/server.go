@@ -84,7 +84,8 @@ type Server struct {
 
 	life    context.Context // ends when the server stops: event streams and background work end with it
 	endLife context.CancelFunc
-	work    sync.WaitGroup // background work and the two serving loops
+	work    sync.WaitGroup // background work
+	loops   sync.WaitGroup // that let connections in
 	failed  chan error     // a listener that ended by itself
 	making  sync.Mutex     // held while the first workspace is being asked for
 
@@ -96,7 +97,8 @@ type Server struct {
 	address     net.Addr
 	remote      *http.Server
 	local       *http.Server
-	socket      *socket
+	listeners   []net.Listener
+	newcomers   *newcomers
 }
 
 // New checks the settings and builds the routes; Start listens.
@@ -164,12 +166,15 @@ func (s *Server) Start(ctx context.Context) error {
 		_ = socket.Close() // the listener's error is the one to tell
 		return err
 	}
-	s.started, s.fingerprint, s.pin, s.address, s.socket = true, fingerprint, keyPin(certificate), listener.Addr(), socket
+	s.started, s.fingerprint, s.pin, s.address = true, fingerprint, keyPin(certificate), listener.Addr()
 	s.remote = s.newHTTPServer(s.engine)
 	s.remote.TLSConfig = tlsConfig(certificate)
 	s.local = s.newHTTPServer(markLocal(s.engine))
-	s.serve("the API", func() error { return s.remote.ServeTLS(listener, "", "") })
-	s.serve("the API's socket", func() error { return s.local.Serve(socket) })
+	s.newcomers, s.listeners = newNewcomers(), []net.Listener{listener, socket}
+	s.newcomers.watch(s.remote)
+	s.newcomers.watch(s.local)
+	s.serve("the API", func() error { return s.remote.ServeTLS(countingListener{listener, s.newcomers}, "", "") })
+	s.serve("the API's socket", func() error { return s.local.Serve(countingListener{socket, s.newcomers}) })
 	s.resumeFirstLogin(ctx)
 	s.cfg.Log.InfoContext(ctx, "the API listens", "address", listener.Addr().String(), "socket", socket.path, "fingerprint", fingerprint)
 	return nil
@@ -186,8 +191,8 @@ func (s *Server) newHTTPServer(handler http.Handler) *http.Server {
 }
 
 func (s *Server) serve(what string, loop func() error) {
-	s.work.Go(func() {
-		if err := loop(); !errors.Is(err, http.ErrServerClosed) {
+	s.loops.Go(func() {
+		if err := loop(); !errors.Is(err, http.ErrServerClosed) && !s.stopping() {
 			s.failed <- fmt.Errorf("%s ended: %w", what, err)
 		}
 	})
@@ -208,12 +213,26 @@ func (s *Server) Stop(ctx context.Context) error {
 	if idle {
 		return nil
 	}
-	err := errors.Join(shutdown(ctx, s.remote), shutdown(ctx, s.local), s.socket.Close())
+	var err error
+	for _, listener := range s.listeners {
+		if closed := listener.Close(); !errors.Is(closed, net.ErrClosed) {
+			err = errors.Join(err, closed)
+		}
+	}
+	s.loops.Wait() // everyone that was let in is known now
+	s.newcomers.wait(ctx)
+	err = errors.Join(err, shutdown(ctx, s.remote), shutdown(ctx, s.local))
 	s.work.Wait()
 	if err != nil {
 		return fmt.Errorf("stopping the API: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) stopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
 }
 
 // shutdown stops gracefully, and at once when ctx is done first.
