@@ -20,7 +20,7 @@ func TestAuditSaysWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
 	a := newAppliance(t)
 	cookie := a.setUp()
 	token := decodeAs[agent.Token](t, a.want(http.StatusCreated, request{method: "POST", path: "/api/tokens", body: `{"name":"laptop"}`, cookie: cookie}))
-	a.want(http.StatusAccepted, request{method: "POST", path: "/api/apps/web/staging/releases?x=" + canary, body: `{"image":"web:1","env":{"KEY":"` + canary + `"}}`, bearer: token.Secret})
+	a.want(http.StatusAccepted, request{method: "POST", path: "/api/apps/web/staging/releases?x=" + canary, body: `{"change":[{"image":"web:1","port":80}],"env":{"KEY":"` + canary + `"}}`, bearer: token.Secret})
 	a.apps.err = agent.Errorf(agent.CodeConflict, "", "no")
 	a.refuse(http.StatusConflict, agent.CodeConflict, request{method: "POST", path: "/api/apps/web/staging/restart", bearer: token.Secret, from: "192.0.2.77:9"})
 	a.want(http.StatusUnauthorized, request{method: "POST", path: "/api/login", body: `{"password":"` + canary + `"}`})
