@@ -20,12 +20,12 @@ func TestAuditSaysWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
 	a := newAppliance(t)
 	cookie := a.setUp()
 	token := decodeAs[agent.Token](t, a.want(http.StatusCreated, request{method: "POST", path: "/api/tokens", body: `{"name":"laptop"}`, cookie: cookie}))
-	a.want(http.StatusAccepted, request{method: "POST", path: "/api/apps/web/staging/releases?x=" + canary, body: `{"image":"web:1","env":{"KEY":"` + canary + `"}}`, bearer: token.Secret})
+	a.want(http.StatusAccepted, request{method: "POST", path: "/api/apps/web/staging/releases?x=" + canary, body: `{"change":[{"image":"web:1","port":80}],"env":{"KEY":"` + canary + `"}}`, bearer: token.Secret})
 	a.apps.err = agent.Errorf(agent.CodeConflict, "", "no")
 	a.refuse(http.StatusConflict, agent.CodeConflict, request{method: "POST", path: "/api/apps/web/staging/restart", bearer: token.Secret, from: "192.0.2.77:9"})
 	a.want(http.StatusUnauthorized, request{method: "POST", path: "/api/login", body: `{"password":"` + canary + `"}`})
 	a.want(http.StatusUnauthorized, request{method: "POST", path: "/api/apps/web/staging/restart"}) // nobody: there is nothing to say
-	a.want(http.StatusOK, request{method: "POST", path: "/api/setup-link", local: true})
+	a.want(http.StatusCreated, request{method: "POST", path: "/api/tokens", body: `{"name":"other"}`, local: true})
 
 	all := a.entries("/api/audit", cookie)
 	var got []string
@@ -33,7 +33,7 @@ func TestAuditSaysWhoAskedForWhatAndWhatCameOfIt(t *testing.T) {
 		got = append(got, strings.Join([]string{e.Who, e.Via, e.Token, e.Method, e.Route, e.Target, string(e.Code)}, "|"))
 	}
 	want := []string{
-		"root|socket||POST|/api/setup-link||",
+		"root|socket||POST|/api/tokens||",
 		"|||POST|/api/login||UNAUTHORIZED",
 		"owner|token|laptop|POST|/api/apps/:app/:env/restart|app=web env=staging|CONFLICT",
 		"owner|token|laptop|POST|/api/apps/:app/:env/releases|app=web env=staging|",

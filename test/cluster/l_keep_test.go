@@ -63,8 +63,10 @@ func TestA95RestoreOnAnotherMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Of the base images only the one that the function runs on is brought along.
+	other.run(t, "sh", "-c", fmt.Sprintf("mkdir -p %[1]s/from/images && ln -s %[2]s/hks %[2]s/hks-* %[2]s/k3s %[1]s/from/ && ln -s %[2]s/images/fn-node-24.tar %[1]s/from/images/", in, appliance.bin))
 	restore := func(archive string) (string, error) {
-		return other.try(t, filepath.Join(appliance.bin, "hks-installer"), "restore", archive, "--key-file", in+"/key", "--from", appliance.bin, "--timeout", "4m")
+		return other.try(t, filepath.Join(appliance.bin, "hks-installer"), "restore", archive, "--key-file", in+"/key", "--from", in+"/from", "--timeout", "4m")
 	}
 	other.run(t, "sh", "-c", fmt.Sprintf("head -c %d %s/hks.archive >%s/cut", b.Bytes-100, in, in))
 	if out, err := restore(in + "/cut"); err == nil || !strings.Contains(out, "damaged") {
@@ -123,4 +125,26 @@ func TestA95RestoreOnAnotherMachine(t *testing.T) {
 	if out, err := other.try(t, "curl", "-skS", "-H", "Authorization: Bearer "+token, "https://127.0.0.1:8443/api/whoami"); err != nil || !strings.Contains(out, `"token":"kept"`) {
 		t.Errorf("the token: %v %s", err, out)
 	}
+
+	begin = time.Now()
+	const moved = "10.98.0.3"
+	link := strings.Fields(other.run(t, "ip", "-o", "-4", "address", "show", "to", "10.98.0.2"))[1]
+	other.run(t, "ip", "address", "add", moved+"/24", "dev", link)
+	other.run(t, "ip", "address", "del", otherAddress, "dev", link)
+	if out := other.run(t, filepath.Join(appliance.bin, "hks-installer"), "readdress"); !strings.Contains(out, "its address is "+moved+" now") || !strings.Contains(out, "node-ip is "+moved) {
+		t.Errorf("readdress said %s", out)
+	}
+	var nodes []agent.Node
+	there(&nodes, "node", "list")
+	if len(nodes) != 1 || nodes[0].Address != moved || nodes[0].Name != b.Contents.Node {
+		t.Errorf("after the move: %+v", nodes)
+	}
+	eventually(t, time.Minute, func() string {
+		out, err := other.try(t, "curl", "-skS", "--max-time", "5", "--resolve", "saved-staging.localhost:443:127.0.0.1", url)
+		if err != nil || !strings.Contains(out, "version 2") {
+			return fmt.Sprintf("%v %s", err, out)
+		}
+		return ""
+	})
+	t.Logf("moved after %s", time.Since(begin).Round(time.Millisecond))
 }

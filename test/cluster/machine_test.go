@@ -63,6 +63,9 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(appliance.bin, "sandbox"),
 		"--bridge", bridge, "--address", otherAddress, "--hostname", "other", "--", "sleep", "1800")
+	// A sandbox that is started elsewhere meanwhile takes what is named by no
+	// process it sees for left over; this one's name is of a process in here.
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
