@@ -85,7 +85,10 @@ func fullInText(seconds int64) string {
 	case hours >= 2:
 		return fmt.Sprintf("%d hours", hours)
 	}
-	return fmt.Sprintf("%d minutes", max(seconds/60, 1))
+	if seconds < 120 {
+		return "1 minute"
+	}
+	return fmt.Sprintf("%d minutes", seconds/60)
 }
 
 func untilText(v agent.Volume) string {
