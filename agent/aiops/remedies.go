@@ -176,6 +176,8 @@ func (r *remedier) volume() {
 	if s.Kind == agent.SubjectService {
 		r.add("See what it holds", "hks connect "+s.Name, "")
 		r.add("Back it up before anything else", "hks backup create "+s.Name, "")
+		r.add("Give it more room", "hks market upgrade "+s.Name+" --storage SIZE", r.kubectl+"get pvc "+r.finding.workload)
+		return
 	}
 	r.add("Give it more room", "hks volume resize "+r.finding.workload+" SIZE", r.kubectl+"get pvc "+r.finding.workload)
 }

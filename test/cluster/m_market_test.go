@@ -511,7 +511,7 @@ func TestA15AFullVolumeIsAWall(t *testing.T) {
 		t.Errorf("it took %d MiB of the machine's disk", taken>>20)
 	}
 	hks(t, "status") // nothing else suffers
-	hks(t, "volume", "resize", "small-data", "512Mi")
+	hks(t, "market", "upgrade", "small", "--storage", "512Mi")
 	eventually(t, 2*time.Minute, func() string {
 		if r := tryInput(t, "SELECT count(*), sum(n) FROM kept;\n", "connect", "small"); r.exit != 0 || !strings.Contains(r.stdout, "1000") || !strings.Contains(r.stdout, "500500") {
 			return r.stdout + r.stderr

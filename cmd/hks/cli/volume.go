@@ -85,7 +85,10 @@ func fullInText(seconds int64) string {
 	case hours >= 2:
 		return fmt.Sprintf("%d hours", hours)
 	}
-	return fmt.Sprintf("%d minutes", max(seconds/60, 1))
+	if seconds < 120 {
+		return "1 minute"
+	}
+	return fmt.Sprintf("%d minutes", seconds/60)
 }
 
 func untilText(v agent.Volume) string {
@@ -143,7 +146,11 @@ func (s *session) showVolume(v agent.Volume) error {
 		f.add("Used", bytesText(v.UsedBytes)+"  "+bar(style, float64(v.UsedBytes), float64(all), 20)+"  "+bytesText(v.FreeBytes)+" free")
 	}
 	if v.FullIn > 0 {
-		f.add("Full in", "about "+fullInText(v.FullIn)+", as it fills now; more room: hks volume resize "+v.Name+" SIZE")
+		more := "hks volume resize " + v.Name + " SIZE"
+		if v.Service != "" {
+			more = "hks market upgrade " + v.Service + " --storage SIZE"
+		}
+		f.add("Full in", "about "+fullInText(v.FullIn)+", as it fills now; more room: "+more)
 	}
 	if v.Class != agent.StorageClass {
 		f.add("Class", v.Class+", which enforces no size")

@@ -12,7 +12,8 @@ const period = 10_000;
 function span(seconds) {
 	const days = Math.floor(seconds / 86400), hours = Math.floor(seconds / 3600);
 	if (days >= 2) return `${days} days`;
-	return hours >= 2 ? `${hours} hours` : `${Math.max(Math.floor(seconds / 60), 1)} minutes`;
+	if (hours >= 2) return `${hours} hours`;
+	return seconds < 120 ? '1 minute' : `${Math.floor(seconds / 60)} minutes`;
 }
 
 /** What an app or a service keeps its data on, with its fill; nothing where there is none. @param {{mine: (volume: hks.Volume) => boolean, grow: (volume: hks.Volume) => string}} props */
