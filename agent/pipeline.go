@@ -91,7 +91,6 @@ type Pipeline struct {
 	Previews     int                `json:"previews,omitempty"`     // pull requests of own branches that have an app of their own at a time; 0: none
 	PreviewDays  int                `json:"previewDays,omitempty"`  // after which an app that got no push is removed; default 7
 	PromoteTags  string             `json:"promoteTags,omitempty"`  // pattern such as v*: such a tag at what staging serves promotes it to production
-	Database     bool               `json:"database,omitempty"`     // each run's tests get an empty PostgreSQL of their own
 	Variables    []PipelineVariable `json:"variables,omitempty"`    // for tests and builds; never taken from here, only shown
 	Head         string             `json:"head,omitempty"`         // the newest commit that was seen
 	HookID       int64              `json:"hookId,omitempty"`       // at GitHub; 0: polling only

@@ -195,7 +195,7 @@ test('A30 GitHub is connected, a repository picked, and its first run shows its 
 	await page.getByText('connected as octo').waitFor();
 	await page.getByRole('button', { name: 'New pipeline' }).click();
 	const create = page.getByRole('dialog', { name: 'New pipeline' });
-	await create.getByLabel('Repository').selectOption('octo/hello');
+	await create.getByLabel('Repository', { exact: true }).selectOption('octo/hello');
 	await portrait(page, 'pipeline-new');
 	await create.getByRole('button', { name: 'Create' }).click();
 	const card = page.getByRole('region', { name: 'Pipeline hello' });

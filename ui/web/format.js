@@ -55,7 +55,7 @@ export function duration(milliseconds) {
 	return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-/** How long a build has been at work; empty when it has not begun. @param {hks.Build} build @param {number} now */
+/** How long a build has been at work; empty when it has not begun. @param {{startedAt?: string, finishedAt?: string}} build @param {number} now */
 export const took = ({ startedAt, finishedAt }, now) => (known(startedAt) ? duration((known(finishedAt) ? Date.parse(String(finishedAt)) : now) - Date.parse(String(startedAt))) : '');
 
 /** @param {number} then @param {number} now */

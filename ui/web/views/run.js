@@ -73,7 +73,7 @@ export function RunView({ name }) {
 		<header class="app-head">
 			<div class="app-title"><h1>Run ${id}</h1><span class="tag">${run.branch}</span><${Status} status=${lively(run.status)} label=${waits(run) ? 'waits for approval' : run.status} />
 				${run.slow && html`<span class="tag">slow</span>`}${run.pull && html`<span class="tag">pull request ${run.pull.number}${run.pull.fork ? ' of a fork' : ''}</span>`}</div>
-			<p class="app-facts muted">
+			<p class="app-facts muted underlined">
 				<span>of <a href=${appLink({ name: run.app || run.pipeline, environment: 'staging' })}>${run.app || run.pipeline}</a>, ${run.trigger} by ${run.by}, <${Time} at=${run.createdAt} never="–" /></span>
 				<span><code>${run.commit.sha.slice(0, 7)}</code> ${run.commit.message || ''} ${run.commit.author || ''}</span>
 				${changes && html`<span><a href=${changes} target="_blank" rel="noreferrer">what changed</a></span>`}
