@@ -102,11 +102,12 @@ func withMissing(err error, f *function, spec agent.FunctionSpec) error {
 }
 
 // adoptTrial makes the pod in which a version was tried its first instance,
-// unless the function was changed meanwhile.
+// unless the function was changed meanwhile, or lacks variables: each call of it
+// is told which.
 func (m *Manager) adoptTrial(ctx context.Context, p *pod, revision int) error {
 	m.mu.Lock()
 	f := m.functions[p.function]
-	same := f != nil && f.Revision == revision
+	same := f != nil && f.Revision == revision && len(missingOf(f)) == 0
 	if same {
 		p.revision = revision
 	}

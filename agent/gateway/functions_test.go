@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,5 +115,79 @@ func TestLateTableAndKeyAndRelease(t *testing.T) {
 	}
 	if f.release("127.0.0.1:1", time.Hour) || !f.release("127.0.0.1:1", 0) {
 		t.Error("an instance goes when it was idle for its window, and not before")
+	}
+}
+
+func TestCallsPastTheQueueAreRefused(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	pod := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	}))
+	defer pod.Close()
+	f := functionOf(t, agent.FunctionRoute{Concurrency: 1, MaxInstances: 1, Timeout: 30, Instances: []string{pod.Listener.Addr().String()}}, func() agent.FunctionClaim { return agent.FunctionClaim{} })
+	var calls sync.WaitGroup
+	call := func() int {
+		w := httptest.NewRecorder()
+		f.serve(newRecorder(w), httptest.NewRequest(http.MethodGet, "http://hello.fn.localhost/", nil), false)
+		return w.Code
+	}
+	calls.Go(func() { call() })
+	<-arrived
+	var refused atomic.Int64
+	for range maxQueued {
+		calls.Go(func() {
+			if call() != http.StatusOK {
+				refused.Add(1)
+			}
+		})
+	}
+	for {
+		f.mu.Lock()
+		queued := f.queued
+		f.mu.Unlock()
+		if queued == maxQueued {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if code := call(); code != http.StatusTooManyRequests {
+		t.Errorf("one call more is answered with %d", code)
+	}
+	go func() {
+		for range arrived { // the queue goes on
+		}
+	}()
+	close(release)
+	calls.Wait()
+	close(arrived)
+	if refused.Load() != 0 {
+		t.Errorf("%d calls of the queue failed", refused.Load())
+	}
+}
+
+func TestCallsOverTheirSizeAreRefused(t *testing.T) {
+	pod := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer pod.Close()
+	f := functionOf(t, agent.FunctionRoute{Concurrency: 10, MaxInstances: 1, Timeout: 30, Instances: []string{pod.Listener.Addr().String()}}, func() agent.FunctionClaim { return agent.FunctionClaim{} })
+	for name, c := range map[string]struct {
+		size   int
+		tells  bool // its length beforehand
+		status int
+	}{
+		"just right": {agent.MaxFunctionPayload, true, http.StatusOK}, "too large": {agent.MaxFunctionPayload + 1, true, http.StatusRequestEntityTooLarge},
+		"too large, in pieces": {agent.MaxFunctionPayload + 1, false, http.StatusRequestEntityTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "http://hello.fn.localhost/", bytes.NewReader(make([]byte, c.size)))
+			if !c.tells {
+				r.ContentLength = -1
+			}
+			w := httptest.NewRecorder()
+			f.serve(newRecorder(w), r, false)
+			if w.Code != c.status {
+				t.Errorf("answered with %d, want %d", w.Code, c.status)
+			}
+		})
 	}
 }
