@@ -113,7 +113,12 @@ type Spec struct {
 	Place      string            `json:"place,omitempty"` // where its instances run: empty or "shared", "dedicated", or a dedicated node's name
 }
 
-// MovePlan tells what moving an app to another place would do.
+// Move asks for something to run elsewhere.
+type Move struct {
+	To string `json:"to"` // shared, dedicated, or the name of a node
+}
+
+// MovePlan tells what moving an app or a service to another place would do.
 type MovePlan struct {
 	From     string   `json:"from"`
 	To       string   `json:"to"`

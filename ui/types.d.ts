@@ -134,11 +134,11 @@ declare namespace hks {
 	interface NodeStep { name: string; state: 'running' | 'done' | 'failed'; message?: string; fix?: string; at: string }
 	interface Node {
 		name: string; pool: string; status: 'provisioning' | 'ready' | 'draining' | 'removing' | 'failed'; message?: string; fix?: string; cordoned?: boolean; own?: boolean;
-		address?: string; version?: string; lastHeard?: string; createdAt?: string; cpu: Capacity; memory: Capacity;
+		address?: string; version?: string; skewed?: boolean; lastHeard?: string; createdAt?: string; cpu: Capacity; memory: Capacity;
 		pods: { name: string; app?: string; environment?: string; ready: boolean }[]; steps?: NodeStep[];
 		invite?: { command: string; cloudInit: string; expiresAt: string };
 	}
-	interface MovePlan { from: string; to: string; fits: boolean; reason?: string; needs: { cpu: number; memory: number }; free: { cpu: number; memory: number }; nodes: string[]; expected: string[] }
+	interface MovePlan { from: string; to: string; fits: boolean; reason?: string; needs: { cpu: number; memory: number }; free: { cpu: number; memory: number }; nodes: string[]; expected: string[]; volumes?: { node?: string; volumes?: string[]; bytes?: number }; pauseSeconds?: number }
 	interface ImageUse { app: string; environment: string; release: number }
 	interface Image { name: string; digest: string; sizeBytes: number; createdAt: string; storedAt: string; usedBy?: ImageUse[] }
 	interface BackupTarget { endpoint: string; bucket: string; region?: string; prefix?: string; accessKey: string; secretKey: string }

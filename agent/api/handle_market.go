@@ -28,6 +28,8 @@ func (s *Server) marketRoutes() []route {
 		{http.MethodDelete, service, owner, plain, s.deleteService},
 		{http.MethodPost, service + "/upgrade", owner, plain, s.postServiceUpgrade},
 		{http.MethodPost, service + "/diff", owner, plain, s.postServiceDiff},
+		{http.MethodPost, service + "/move", owner, plain, s.postServiceMove},
+		{http.MethodPost, service + "/move/plan", owner, plain, s.postServiceMovePlan},
 		{http.MethodPost, service + "/test", owner, slow, s.postServiceTest},
 		{http.MethodPost, service + "/rotate", owner, plain, s.jobOf(func(ctx context.Context, name, by string, _ int64) (agent.ServiceJob, error) {
 			return s.cfg.Market.Rotate(ctx, name, by)
@@ -163,6 +165,40 @@ func (s *Server) postServiceDiff(c *gin.Context) error {
 		return err
 	}
 	return answerList(c, http.StatusOK, changes)
+}
+
+func (s *Server) postServiceMove(c *gin.Context) error {
+	name, move, err := serviceMove(c)
+	if err != nil {
+		return err
+	}
+	job, err := s.cfg.Market.Move(c.Request.Context(), name, move.To, identityOf(c).Name)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusAccepted, job)
+}
+
+// postServiceMovePlan tells what a move would do; it changes nothing.
+func (s *Server) postServiceMovePlan(c *gin.Context) error {
+	name, move, err := serviceMove(c)
+	if err != nil {
+		return err
+	}
+	plan, err := s.cfg.Market.PlanMove(c.Request.Context(), name, move.To)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, plan)
+}
+
+func serviceMove(c *gin.Context) (string, agent.Move, error) {
+	var move agent.Move
+	name, err := serviceName(c)
+	if err != nil {
+		return "", move, err
+	}
+	return name, move, decode(c, &move)
 }
 
 func upgradeRequest(c *gin.Context) (string, agent.ServiceUpgrade, error) {

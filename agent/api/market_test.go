@@ -60,6 +60,14 @@ func (f *fakeMarket) UpgradeDiff(context.Context, string, agent.ServiceUpgrade) 
 	return nil, nil
 }
 
+func (f *fakeMarket) Move(_ context.Context, name, to, _ string) (agent.ServiceJob, error) {
+	return f.job("move to "+to, name)
+}
+
+func (f *fakeMarket) PlanMove(_ context.Context, _, to string) (agent.MovePlan, error) {
+	return agent.MovePlan{From: agent.PoolShared, To: to, Fits: true, Pause: 10}, nil
+}
+
 func (f *fakeMarket) Uninstall(_ context.Context, name string, force, purge bool, _ string) (agent.ServiceJob, error) {
 	kind := "uninstall"
 	if force {
@@ -134,6 +142,7 @@ func TestMarketRoutes(t *testing.T) {
 		{"GET", "/api/market", "", 200, ""},
 		{"POST", "/api/services", `{"name":"db","chart":"postgresql"}`, 202, "install db"},
 		{"POST", "/api/services/db/upgrade", `{"latest":true}`, 202, "upgrade db"},
+		{"POST", "/api/services/db/move", `{"to":"dedicated"}`, 202, "move to dedicated db"},
 		{"POST", "/api/services/db/rotate", "", 202, "rotate db"},
 		{"DELETE", "/api/services/db?purge=true", "", 202, "uninstall purge db"},
 		{"DELETE", "/api/services/db?force=true", "", 202, "uninstall force db"},

@@ -147,6 +147,8 @@ type MarketServices interface {
 	Upgrade(ctx context.Context, name string, u agent.ServiceUpgrade, by string) (agent.ServiceJob, error)
 	UpgradeDiff(ctx context.Context, name string, u agent.ServiceUpgrade) ([]agent.Change, error)
 	Uninstall(ctx context.Context, name string, force, purge bool, by string) (agent.ServiceJob, error)
+	Move(ctx context.Context, name, to, by string) (agent.ServiceJob, error)
+	PlanMove(ctx context.Context, name, to string) (agent.MovePlan, error)
 	Rotate(ctx context.Context, name, by string) (agent.ServiceJob, error)
 	Test(ctx context.Context, name string) error
 	Credentials(ctx context.Context, name, by string) (agent.Credentials, error)

@@ -35,12 +35,11 @@ func claimNames(k key, spec agent.Spec) []string {
 }
 
 // planVolumes adds what is to be copied to the plan of a move.
-func (m *Manager) planVolumes(ctx context.Context, k key, spec agent.Spec, plan *agent.MovePlan) error {
-	claims := claimNames(k, spec)
+func (m *Manager) planVolumes(ctx context.Context, claims []string, plan *agent.MovePlan) error {
 	if len(claims) == 0 || m.cfg.Volumes == nil {
 		return nil
 	}
-	node, err := m.volumeNode(ctx, claims, plan.To)
+	node, err := m.VolumeNode(ctx, claims, plan.To)
 	if err != nil || node == "" {
 		return err
 	}
@@ -56,7 +55,7 @@ func (m *Manager) planVolumes(ctx context.Context, k key, spec agent.Spec, plan 
 	}
 	plan.Volumes, plan.Pause = &volumes, pauseLeast+int(volumes.Bytes/pauseRate)
 	plan.Expected = []string{
-		fmt.Sprintf("the data is copied to %s while the app runs: %s", node, bytesOf(float64(volumes.Bytes))),
+		fmt.Sprintf("the data is copied to %s while it is in use: %s", node, bytesOf(float64(volumes.Bytes))),
 		fmt.Sprintf("the instances with volumes end; what was written meanwhile is copied, and the copy is compared by checksum: about %d s without an answer", plan.Pause),
 		"they start there; when they don't get ready, the old data and the old instances are taken again",
 		"what was copied from stays for the grace time",
@@ -64,10 +63,10 @@ func (m *Manager) planVolumes(ctx context.Context, k key, spec agent.Spec, plan 
 	return nil
 }
 
-// volumeNode is the node of a place that the claims' volumes are on, or are to
+// VolumeNode is the node of a place that the claims' volumes are on, or are to
 // go to: that where one is already, else the one with the most memory free. It
 // is "" where there are no volumes yet.
-func (m *Manager) volumeNode(ctx context.Context, claims []string, place string) (string, error) {
+func (m *Manager) VolumeNode(ctx context.Context, claims []string, place string) (string, error) {
 	where, err := m.cfg.Volumes.Where(ctx, claims)
 	if err != nil || len(where) == 0 {
 		return "", err
@@ -102,7 +101,7 @@ func (w *worker) bring(ctx context.Context, state store.AppState, r *rollout, at
 	if len(claims) == 0 || w.m.cfg.Volumes == nil || w.m.cfg.Nodes == nil {
 		return never, true, nil
 	}
-	node, err := w.m.volumeNode(ctx, claims, spec.Place)
+	node, err := w.m.VolumeNode(ctx, claims, spec.Place)
 	if err != nil {
 		return w.cantBring(ctx, state, r, at, err)
 	}

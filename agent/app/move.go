@@ -74,9 +74,15 @@ func (m *Manager) movable(ctx context.Context, app string, env agent.Environment
 	return k, state, serving, err
 }
 
-// planMove holds what the app asks for against what the nodes of a place have.
+// planMove is PlanPlace for an app.
 func (m *Manager) planMove(ctx context.Context, k key, state store.AppState, spec agent.Spec, to string) (agent.MovePlan, error) {
-	plan := agent.MovePlan{From: wordOf(spec.Place), To: wordOf(to), Needs: m.needs(state, spec), Nodes: []string{}, Expected: []string{
+	return m.PlanPlace(ctx, spec.Place, to, m.needs(state, spec), claimNames(k, spec))
+}
+
+// PlanPlace holds what something asks for against what the nodes of a place
+// have, and looks what its volumes would take.
+func (m *Manager) PlanPlace(ctx context.Context, from, to string, needs agent.Amounts, claims []string) (agent.MovePlan, error) {
+	plan := agent.MovePlan{From: wordOf(from), To: wordOf(to), Needs: needs, Nodes: []string{}, Expected: []string{
 		"new instances start there and get ready", "the gateway sends requests to them", "the old instances finish what they have in hand, and end",
 	}}
 	nodes, err := m.nodesOf(ctx, plan.To)
@@ -100,7 +106,7 @@ func (m *Manager) planMove(ctx context.Context, k key, state store.AppState, spe
 			plan.Needs.CPU, plan.Needs.Memory>>20, plan.Free.CPU, plan.Free.Memory>>20, max(plan.Needs.Memory-plan.Free.Memory, 0)>>20)
 	}
 	if plan.Fits && plan.From != plan.To {
-		err = m.planVolumes(ctx, k, spec, &plan)
+		err = m.planVolumes(ctx, claims, &plan)
 	}
 	return plan, err
 }

@@ -73,6 +73,17 @@ func (c *Client) UpgradeService(ctx context.Context, name string, u agent.Servic
 	return c.job(ctx, http.MethodPost, servicePath(name, "/upgrade"), u)
 }
 
+// MoveService has a service run elsewhere, with its data.
+func (c *Client) MoveService(ctx context.Context, name, to string) (agent.ServiceJob, error) {
+	return c.job(ctx, http.MethodPost, servicePath(name, "/move"), agent.Move{To: to})
+}
+
+// PlanServiceMove tells what that would do, and does nothing.
+func (c *Client) PlanServiceMove(ctx context.Context, name, to string) (agent.MovePlan, error) {
+	var plan agent.MovePlan
+	return plan, c.call(ctx, http.MethodPost, servicePath(name, "/move/plan"), agent.Move{To: to}, &plan)
+}
+
 // ServiceDiff tells what an upgrade would change.
 func (c *Client) ServiceDiff(ctx context.Context, name string, u agent.ServiceUpgrade) ([]agent.Change, error) {
 	var changes []agent.Change

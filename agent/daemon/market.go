@@ -21,7 +21,7 @@ func (p *parts) buildMarket(cfg Config, cluster *kube.Client, hub *api.Hub, jour
 	}
 	paths := cfg.Settings.Paths()
 	p.market, err = market.New(market.Config{
-		Store: p.store, Cluster: cluster, Workspace: p.workspace, Helm: charts, Shell: p.shell, Apps: bound{appEnv{p.apps}, p}, Remote: s3.New(), Volumes: p.volumes,
+		Store: p.store, Cluster: cluster, Workspace: p.workspace, Helm: charts, Shell: p.shell, Apps: bound{appEnv{p.apps}, p}, Remote: s3.New(), Volumes: p.volumes, Places: p.apps,
 		Backups: paths.State("backups"), Charts: paths.State("charts"), Grace: cfg.Settings.Volumes.Grace,
 		Ended:   p.backupEnded,
 		Publish: hub.Publish, Activity: journal.Record, Log: cfg.Log,

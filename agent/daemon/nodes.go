@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,13 +39,29 @@ func (p *parts) buildNodes(cfg Config, cluster *kube.Client, hub *api.Hub, journ
 		},
 		Registry: func(host string, plan *agent.JoinPlan) error { return describe(p.registry.Mirror(), host, plan) },
 		Disks:    p.diskKeys.forNode,
-		Evacuate: func(ctx context.Context, node string, last bool, by string) ([]string, error) {
-			return p.apps.Evacuate(ctx, node, last, by)
-		},
-		Changed: p.workspace.Refit,
-		Publish: hub.Publish, Record: journal.Record, Log: cfg.Log,
+		Evacuate: p.evacuate,
+		Changed:  p.workspace.Refit,
+		Publish:  hub.Publish, Record: journal.Record, Log: cfg.Log,
 	})
 	return err
+}
+
+// evacuate moves everything off a node that could not go on without it. A
+// volume that is left there holds the node up: it would be lost with it.
+func (p *parts) evacuate(ctx context.Context, name string, last bool, by string) ([]string, error) {
+	moving, err := p.apps.Evacuate(ctx, name, last, by)
+	if err != nil {
+		return nil, err
+	}
+	services, err := p.market.Evacuate(ctx, name, last, by)
+	if err != nil || len(moving)+len(services) > 0 {
+		return append(moving, services...), err
+	}
+	volumes, err := p.volumes.On(ctx, name)
+	if err != nil || len(volumes) == 0 {
+		return nil, err
+	}
+	return nil, agent.Errorf(agent.CodeConflict, "let go of them with: hks volume delete NAME --now", "volumes that nobody uses are on %s and would be lost with it: %s", name, strings.Join(volumes, ", "))
 }
 
 // apiServerPort is where the cluster's own API listens.

@@ -33,7 +33,7 @@ const (
 )
 
 // platformValues are set by the platform, and not shown.
-var platformValues = []string{"image", "storageClass", "credentials", "global"}
+var platformValues = []string{"image", "storageClass", "placement", "credentials", "global"}
 
 // catalogue is the charts that can be installed: the embedded ones, and the
 // owner's own, which are archives NAME-VERSION.tgz in a folder.

@@ -35,15 +35,16 @@ const (
 // files and a fake API server.
 type world struct {
 	*Manager
-	t      *testing.T
-	store  *store.Store
-	set    *fake.Clientset
-	remote *fakeRemote
-	helm   *fakeHelm
-	shell  *fakeShell
-	apps   *fakeApps
-	plan   agent.Plan
-	root   string
+	t       *testing.T
+	store   *store.Store
+	set     *fake.Clientset
+	remote  *fakeRemote
+	helm    *fakeHelm
+	shell   *fakeShell
+	apps    *fakeApps
+	carrier *carrier
+	plan    agent.Plan
+	root    string
 }
 
 func newWorld(t *testing.T) *world {
@@ -52,6 +53,7 @@ func newWorld(t *testing.T) *world {
 		t: t, set: fake.NewClientset(), helm: &fakeHelm{}, remote: &fakeRemote{}, shell: &fakeShell{archive: []byte("what is in the database")}, apps: &fakeApps{env: map[string]map[string]string{"web/staging": {}}},
 		plan: agent.Plan{Name: "hobby", StorageBytes: 10 << 30}, root: t.TempDir(),
 	}
+	w.carrier = &carrier{at: "own", t: t}
 	var err error
 	if w.store, err = store.New(store.Config{Path: filepath.Join(w.root, "hks.db"), Key: bytes.Repeat([]byte{7}, 32)}); err != nil {
 		t.Fatal(err)
@@ -69,7 +71,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) newManager() *Manager {
 	w.t.Helper()
 	m, err := New(Config{
-		Store: w.store, Cluster: w, Workspace: w, Helm: w.helm, Shell: w.shell, Apps: w.apps, Remote: w.remote, Volumes: w,
+		Store: w.store, Cluster: w, Workspace: w, Helm: w.helm, Shell: w.shell, Apps: w.apps, Remote: w.remote, Volumes: w, Places: w.carrier,
 		Backups: filepath.Join(w.root, "backups"), Charts: filepath.Join(w.root, "charts"),
 	})
 	if err != nil {

@@ -134,6 +134,9 @@ func values(s store.Service) map[string]any {
 	all := maps.Clone(s.Values)
 	if s.Archive == "" {
 		all["credentials"] = map[string]any{"secret": secretName(s.Name), "user": "app_1", "database": database}
+		if selector, tolerations := placement(s.Place); selector != nil {
+			all["placement"] = map[string]any{"nodeSelector": selector, "tolerations": tolerations}
+		}
 	}
 	return all
 }

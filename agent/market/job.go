@@ -19,6 +19,7 @@ const (
 	kindBackup    = "backup"
 	kindRestore   = "restore"
 	kindVerify    = "verify"
+	kindMove      = "move"
 )
 
 // submit accepts a job. When it returns, the job is on disk.
@@ -207,6 +208,8 @@ func (w *worker) do(ctx context.Context) error {
 		return w.restore(ctx, s)
 	case kindVerify:
 		return w.verify(ctx, s)
+	case kindMove:
+		return w.moveTo(ctx, s)
 	}
 	return fmt.Errorf("there is no work of the kind %q", w.job.Kind)
 }

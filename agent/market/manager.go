@@ -24,10 +24,13 @@ type Config struct {
 	Apps      Apps
 	Remote    Remote
 	Volumes   Volumes
+	Places    Places // nil: there is the shared pool only
 
 	Backups string        // folder of archives
 	Charts  string        // folder of the owner's own charts
 	Grace   time.Duration // how long the volume of a removed service stays; default 7 days
+
+	Ready time.Duration // how long an instance that was moved may take to get ready; default 5 min
 
 	Publish  func(kind, subject string, object any)
 	Activity func(ctx context.Context, activity agent.Activity)
@@ -71,6 +74,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 7 * 24 * time.Hour
+	}
+	if cfg.Ready <= 0 {
+		cfg.Ready = 5 * time.Minute // a recovery after a crash takes its time
 	}
 	if cfg.Publish == nil {
 		cfg.Publish = func(string, string, any) {}

@@ -52,6 +52,18 @@ type Volumes interface {
 	Discard(ctx context.Context, namespace, claim string) error
 	// Room refuses size bytes more where the machine's disk has no room.
 	Room(size int64) error
+
+	Bring(ctx context.Context, claims []string, node string, stopped bool) (agent.Bring, error)
+	Undo(ctx context.Context, claims []string) (settled bool, err error)
+	Confirm(ctx context.Context, claims []string) error
+}
+
+// Places are where instances can run.
+type Places interface {
+	// PlanPlace tells what bringing something there would take.
+	PlanPlace(ctx context.Context, from, to string, needs agent.Amounts, claims []string) (agent.MovePlan, error)
+	// VolumeNode is the node of a place for volumes; "" where none is made yet.
+	VolumeNode(ctx context.Context, claims []string, place string) (string, error)
 }
 
 // Remote keeps copies of backups elsewhere.

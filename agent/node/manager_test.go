@@ -169,6 +169,49 @@ func TestA80JoinFromInvitationToReady(t *testing.T) {
 	}
 }
 
+func TestA87NodeThatJoinedServesDisks(t *testing.T) {
+	b := newBench(t, agent.Unlimited)
+	b.cfg.Disks = func(node string) (agent.DiskKeys, error) {
+		return agent.DiskKeys{Certificate: "certificate of " + node, Key: "key", Peer: "the appliance"}, nil
+	}
+	secret := b.invite(t, "prod-1")
+	if _, _, err := b.Disks(t.Context(), "prod-1"); agent.CodeOf(err) != agent.CodeNotFound {
+		t.Errorf("before the join: %v", err)
+	}
+	plan, err := b.Begin(t.Context(), secret, "192.0.2.1", b.request())
+	if err != nil || plan.Disks.Key != "key" || plan.Disks.Peer != "the appliance" {
+		t.Fatalf("the plan: %+v %v", plan.Disks, err)
+	}
+	if _, _, err := b.Disks(t.Context(), "prod-1"); agent.CodeOf(err) != agent.CodeClusterAway {
+		t.Errorf("before it is in the cluster: %v", err)
+	}
+	there := node("prod-1", nil)
+	there.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.7"}}
+	there.Status.NodeInfo.KubeletVersion = "v1.35.0"
+	if _, err := b.set.CoreV1().Nodes().Create(t.Context(), there, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	address, certificate, err := b.Disks(t.Context(), "prod-1")
+	if err != nil || address != "192.0.2.7" || certificate != "certificate of prod-1" {
+		t.Errorf("it serves at %s as %q, %v", address, certificate, err)
+	}
+	own := node(b.cfg.Own, nil)
+	own.Status.NodeInfo.KubeletVersion = "v1.36.2"
+	if _, err := b.set.CoreV1().Nodes().Create(t.Context(), own, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	} else if err != nil {
+		if _, err := b.set.CoreV1().Nodes().Update(t.Context(), own, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := b.Show(t.Context(), "prod-1"); err != nil || !n.Skewed {
+		t.Errorf("its version differs and nobody says so: %+v %v", n, err)
+	}
+	if n, err := b.Show(t.Context(), b.cfg.Own); err != nil || n.Skewed {
+		t.Errorf("the appliance's own differs from itself: %v", err)
+	}
+}
+
 func TestA86InvitationsThatAreRefused(t *testing.T) {
 	tests := map[string]struct {
 		change func(*bench, *agent.JoinRequest, *string)

@@ -42,6 +42,11 @@ func (m *Manager) List(ctx context.Context) ([]agent.Node, error) {
 			list = append(list, fromRow(row))
 		}
 	}
+	if own := slices.IndexFunc(list, func(n agent.Node) bool { return n.Own }); own >= 0 {
+		for i := range list {
+			list[i].Skewed = list[i].Version != "" && list[i].Version != list[own].Version
+		}
+	}
 	slices.SortFunc(list, func(a, b agent.Node) int {
 		if a.Own != b.Own {
 			if a.Own {

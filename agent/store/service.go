@@ -23,6 +23,7 @@ type Service struct {
 	Status               agent.ServiceStatus
 	By                   string
 	CreatedAt, KeptUntil time.Time
+	Place                string // see ServicePlace; empty: the shared pool
 }
 
 const serviceColumns = `name, chart, version, archive, engine, image, chart_values, storage, user_name, old_users, status, by_whom, created_at, kept_until`
@@ -53,7 +54,8 @@ func (s *Store) Service(ctx context.Context, name string) (service Service, ok b
 	if err != nil {
 		return Service{}, false, fmt.Errorf("reading the service %s: %w", name, err)
 	}
-	return service, true, nil
+	service.Place, err = s.servicePlace(ctx, name)
+	return service, err == nil, err
 }
 
 // Services lists all services by name.

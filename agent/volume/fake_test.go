@@ -38,6 +38,7 @@ type fakeDisks struct {
 	all    map[string]*made
 	locked bool // a mounted one can't grow
 	fails  error
+	silent error // its machine does not answer
 	room   int64
 }
 
@@ -89,7 +90,7 @@ func (f *fakeDisks) Remove(_ context.Context, id string) error {
 }
 
 func (f *fakeDisks) Exists(id string) (bool, error) {
-	return f.all[id] != nil && !f.all[id].arrives, nil
+	return f.all[id] != nil && !f.all[id].arrives, f.silent
 }
 
 func (f *fakeDisks) Sums(_ context.Context, id string) ([]disk.Sum, error) {

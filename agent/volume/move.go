@@ -327,6 +327,9 @@ func (m *Manager) PlanMove(ctx context.Context, claims []string, node string) (a
 		if m.nodeOf(v.Node) == node {
 			continue
 		}
+		if err := m.answers(ctx, v); err != nil {
+			return agent.VolumePlan{}, err
+		}
 		view := m.viewOf(v)
 		size += v.Size
 		plan.Volumes = append(plan.Volumes, name)
@@ -341,6 +344,22 @@ func (m *Manager) PlanMove(ctx context.Context, claims []string, node string) (a
 	}
 	plan.Node = node
 	return plan, disks.Room(size)
+}
+
+// answers refuses to plan with data on a machine that does not answer: nothing
+// can be copied from there.
+func (m *Manager) answers(ctx context.Context, v store.Volume) error {
+	if v.Node == "" {
+		return nil
+	}
+	disks, err := m.disksOf(ctx, v.Node)
+	if err == nil {
+		_, err = disks.Exists(v.ID)
+	}
+	if err != nil {
+		return agent.Errorf(agent.CodeConflict, "bring that machine back, or install anew elsewhere and restore a backup", "the data of %s is on %s, which does not answer: %v", v.Claim, v.Node, err)
+	}
+	return nil
 }
 
 func (m *Manager) viewOfMove(move store.VolumeMove) *agent.VolumeMove {

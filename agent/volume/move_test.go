@@ -2,6 +2,7 @@ package volume
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -223,6 +224,28 @@ func TestDamagedCopyIsNotTaken(t *testing.T) {
 	}
 	if w.volume() != id {
 		t.Errorf("the claim has %s", w.volume())
+	}
+}
+
+func TestA89DataOnALostNodeIsNotPromised(t *testing.T) {
+	w := newWorld(t)
+	w.made1(moved, "1")
+	w.brought("prod-1", false)
+	there := w.volume()
+	w.phase(there, corev1.VolumeBound)
+	if err := w.m.Confirm(t.Context(), []string{moved}); err != nil {
+		t.Fatal(err)
+	}
+	w.turns(func() bool { claim := w.m.watch.claim(moved); return claim != nil && claim.Spec.VolumeName == there })
+	if _, err := w.m.PlanMove(t.Context(), []string{moved}, node); err != nil {
+		t.Errorf("while it answers: %v", err)
+	}
+	w.far.silent = agent.Errorf(agent.CodeClusterAway, "", "the disks of prod-1 can't be reached")
+	if _, err := w.m.PlanMove(t.Context(), []string{moved}, node); agent.CodeOf(err) != agent.CodeConflict || !strings.Contains(err.Error(), "which does not answer") {
+		t.Errorf("a copy from a lost machine is planned: %v", err)
+	}
+	if on, err := w.m.On(t.Context(), "prod-1"); err != nil || len(on) != 1 {
+		t.Errorf("what would go with it: %v %v", on, err)
 	}
 }
 

@@ -38,12 +38,31 @@ func carries(t *testing.T, node string) {
 		t.Errorf("A87 on the node are %v", pods)
 	}
 	keeps(t, "/data/note", "and comes back")
+
+	serviceGone(t, "moved")
+	hks(t, "market", "install", "postgresql", "moved", "--storage", "256Mi")
+	psql(t, "moved", "CREATE TABLE kept AS SELECT n, md5(n::text) AS sum FROM generate_series(1, 10000) n")
+	sum := psql(t, "moved", sumOfRows)
+	out := hks(t, "market", "move", "moved", "--to", "dedicated", "--yes")
+	t.Logf("%s", out)
+	if got := psql(t, "moved", sumOfRows); got != sum || sum == "" {
+		t.Errorf("A87 the rows are not those of before: %q, %q", got, sum)
+	}
+	if pods := ask[agent.Node](t, "node", "show", node).Pods; !strings.Contains(podNames(pods), "moved-0") {
+		t.Errorf("A87 on the node are %v", pods)
+	}
+	psql(t, "moved", "INSERT INTO kept VALUES (0, 'there')")
 }
+
+const sumOfRows = "SELECT count(*) || ' ' || md5(string_agg(sum, '' ORDER BY n)) FROM kept WHERE n > 0"
 
 // cameBack looks at that app after its node was removed.
 func cameBack(t *testing.T) {
 	t.Helper()
 	reads(t, "/data/note", "and comes back")
+	if got := psql(t, "moved", "SELECT count(*) FROM kept"); !strings.Contains(got, "10001") {
+		t.Errorf("A89 the service came back with %q rows", got)
+	}
 	if v := volumeOf(t, diaryVolume); v.Status != agent.VolumeReady || strings.HasPrefix(v.Node, "prod-") {
 		t.Errorf("A89 its volume after the node was removed: %+v", v)
 	}

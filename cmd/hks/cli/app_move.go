@@ -60,13 +60,13 @@ func (o *appMoveOptions) run(ctx context.Context) error {
 			return o.screen.printJSON(plan)
 		}
 		if !o.json {
-			o.show(ref, plan)
+			showMove(o.screen, ref.String(), plan)
 		}
 		if o.plan {
 			return nil
 		}
 		if plan.Fits && plan.From != plan.To {
-			if err := o.confirm(ref); err != nil {
+			if err := confirmMove(o.screen, o.yes, ref.String(), "hks app move "+ref.arg()+" --to "+o.to); err != nil {
 				return err
 			}
 		}
@@ -78,16 +78,17 @@ func (o *appMoveOptions) run(ctx context.Context) error {
 	})
 }
 
-func (o *appMoveOptions) show(ref appRef, plan agent.MovePlan) {
-	o.screen.note("%s moves from %s to %s (%s)", ref, clean(plan.From), clean(plan.To), clean(strings.Join(plan.Nodes, ", ")))
-	o.screen.note("  needs  %s", amountsText(plan.Needs))
-	o.screen.note("  free   %s", amountsText(plan.Free))
+// showMove shows what a move of something would do.
+func showMove(to *screen, what string, plan agent.MovePlan) {
+	to.note("%s moves from %s to %s (%s)", what, clean(plan.From), clean(plan.To), clean(strings.Join(plan.Nodes, ", ")))
+	to.note("  needs  %s", amountsText(plan.Needs))
+	to.note("  free   %s", amountsText(plan.Free))
 	if !plan.Fits {
-		o.screen.note("  does not fit: %s", clean(plan.Reason))
+		to.note("  does not fit: %s", clean(plan.Reason))
 		return
 	}
-	for i, what := range plan.Expected {
-		o.screen.note("  %d. %s", i+1, clean(what))
+	for i, line := range plan.Expected {
+		to.note("  %d. %s", i+1, clean(line))
 	}
 }
 
@@ -95,14 +96,15 @@ func amountsText(a agent.Amounts) string {
 	return fmt.Sprintf("%d millicores, %d MiB", a.CPU, a.Memory>>20)
 }
 
-func (o *appMoveOptions) confirm(ref appRef) error {
-	if o.yes {
+// confirmMove asks before a move; again is the command that would be run.
+func confirmMove(on *screen, yes bool, what, again string) error {
+	if yes {
 		return nil
 	}
-	if !o.screen.inTTY {
-		return usagef("if you mean it: hks app move "+ref.arg()+" --to "+o.to+" --yes", "moving %s asks for confirmation, and there is no terminal to ask on", ref)
+	if !on.inTTY {
+		return usagef("if you mean it: "+again+" --yes", "moving %s asks for confirmation, and there is no terminal to ask on", what)
 	}
-	answer, err := o.screen.ask("move it? [y/N] ")
+	answer, err := on.ask("move it? [y/N] ")
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ credentials by hks bind; what is in it is saved by hks backup.`,
 	}
 	cmd.AddCommand(
 		newMarketListCommand(s), newMarketInfoCommand(s), newMarketInstallCommand(s), newMarketShowCommand(s),
-		newMarketUpgradeCommand(s), newMarketRotateCommand(s), newMarketTestCommand(s), newMarketUninstallCommand(s),
+		newMarketUpgradeCommand(s), newMarketMoveCommand(s), newMarketRotateCommand(s), newMarketTestCommand(s), newMarketUninstallCommand(s),
 	)
 	return cmd
 }

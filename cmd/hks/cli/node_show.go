@@ -41,7 +41,11 @@ func (s *session) showNode(n agent.Node) error {
 	f.add("Message", n.Message)
 	f.add("Fix", n.Fix)
 	f.add("Address", n.Address)
-	f.add("Version", n.Version)
+	version := n.Version
+	if n.Skewed {
+		version += ", which differs from the appliance's; let it join again to bring it there"
+	}
+	f.add("Version", version)
 	f.add("CPU", cores(n.CPU))
 	f.add("Memory", memory(n.Memory))
 	if !n.LastHeard.IsZero() {

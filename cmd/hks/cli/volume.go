@@ -139,6 +139,12 @@ func (s *session) showVolume(v agent.Volume) error {
 		f.add("Note", v.Message)
 	}
 	f.add("Size", bytesText(v.SizeBytes))
+	if v.Node != "" {
+		f.add("Node", clean(v.Node))
+	}
+	if v.Move != nil {
+		f.add("Moves", fmt.Sprintf("from %s to %s, %s: %s of %s are copied", clean(v.Move.From), clean(v.Move.To), clean(string(v.Move.Phase)), bytesText(v.Move.Copied), bytesText(v.Move.Total)))
+	}
 	if v.AskedSize > 0 {
 		f.add("Grows to", bytesText(v.AskedSize))
 	}

@@ -42,6 +42,6 @@ export function MoveDialog({ app }) {
 		</dl>`}
 		${plan && plan.from === plan.to && html`<p class="muted">It runs there already.</p>`}
 		${plan && !plan.fits && html`<${Problem} message=${`It does not fit: ${plan.reason}`} />`}
-		${plan?.fits && plan.from !== plan.to && html`<ol>${plan.expected.map((line) => html`<li key=${line}>${line}</li>`)}</ol><p class="muted">No request is lost; when the new instances don't get ready, the old ones stay.</p>`}
+		${plan?.fits && plan.from !== plan.to && html`<ol>${plan.expected.map((line) => html`<li key=${line}>${line}</li>`)}</ol><p class="muted">${plan.volumes ? `Nothing answers for about ${plan.pauseSeconds} s while its volumes are switched.` : "No request is lost; when the new instances don't get ready, the old ones stay."}</p>`}
 	</${FormDialog}>`;
 }

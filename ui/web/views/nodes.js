@@ -67,7 +67,7 @@ function NodeCard({ node, onDone }) {
 		${node.cpu.allocatable > 0 && html`<div class="card-body"><dl class="facts">
 			<div><dt>CPU promised</dt><dd class="number">${(node.cpu.requested / 1000).toFixed(1)} of ${(node.cpu.allocatable / 1000).toFixed(1)} cores</dd></div>
 			<div><dt>Memory promised</dt><dd class="number">${bytes(node.memory.requested)} of ${bytes(node.memory.allocatable)}</dd></div>
-			${node.version && html`<div><dt>Version</dt><dd>${node.version}</dd></div>`}
+			${node.version && html`<div><dt>Version</dt><dd>${node.version}${node.skewed ? ', differs from the appliance\'s' : ''}</dd></div>`}
 			<div><dt>Heard of</dt><dd><${Time} at=${node.lastHeard} never="never" /></dd></div>
 		</dl></div>`}
 		<${KeptFigures} kind="node" name=${node.name} none="No figures of the last day." />
