@@ -152,6 +152,7 @@ func (m *machine) place(ctx context.Context, files *filesStep) (err error) {
 func (m *machine) steps(j *Journal) []step {
 	return []step{
 		&settingsStep{folder: "/proc/sys", journal: j},
+		&foldersStep{root: "/", journal: j},
 		&tablesStep{journal: j, nft: runNft},
 		&hostsStep{file: hosts.File{Path: m.paths.Hosts()}, journal: j},
 		&filesStep{paths: m.paths},

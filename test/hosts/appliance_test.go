@@ -165,13 +165,12 @@ awk '{print "mount " $2 " " $3}' /proc/mounts
 ip -o link show | awk '{print "link " $2}' | sed 's/@.*//'
 ip route show | sed 's/^/route /'
 nft list ruleset | sed 's/^/nft /'
-systemctl list-unit-files --no-legend --no-pager | awk '{print "unit " $1 " " $2}'
+systemctl list-unit-files --no-legend --no-pager | grep -v '^run-u' | awk '{print "unit " $1 " " $2}'
 systemctl list-units --all --no-legend --plain --no-pager 'hks*' | sed 's/^/loaded /'
 sed 's/^/user /' /etc/passwd /etc/group
 sed 's/^/hosts /' /etc/hosts
 ps -eo comm | sed 's/^/process /' | grep -v -E 'process (ps|sh|sed|systemd-hostnam|agetty|systemd-run)$' | sort -u
 for f in net/ipv4/ip_forward net/ipv4/conf/all/route_localnet net/ipv6/conf/all/forwarding; do echo "sysctl $f $(cat /proc/sys/$f)"; done
-losetup --list --noheadings | sed 's/^/loop /'
 `)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	slices.Sort(lines)
