@@ -5,7 +5,7 @@
 //	hks.dev/engine    what hks-service in the image calls it; empty: no users, no backups
 //	hks.dev/port      that clients connect to
 //	hks.dev/env       what a bound app gets, one NAME=VALUE a line, with {host} {port} {user} {password} {database}
-//	hks.dev/client    command line of a client, with the same words and {url}; never {password}
+//	hks.dev/client    command line of a client, with the same words and {url}, never {password}; none: the address is printed
 //	hks.dev/major     of the server; one is never crossed by an upgrade
 package charts
 

@@ -90,6 +90,9 @@ func TestChartsAreSafe(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, note := range []string{"hks.dev/title", "hks.dev/engine", "hks.dev/port", "hks.dev/env", "hks.dev/client", "hks.dev/major"} {
+				if note == "hks.dev/client" && slices.Contains([]string{"rabbitmq", "s3"}, name) {
+					continue // no client of theirs takes its password from the environment; the address is printed
+				}
 				if chart.Annotation(note) == "" {
 					t.Errorf("it has no %s", note)
 				}

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func archived(t *testing.T, name string, files map[string]string) []byte {
 // The registry's authority is one that the machine trusts, by SSL_CERT_FILE,
 // which is read at the first connection of the process.
 func TestPullFromARegistry(t *testing.T) {
-	server := httptest.NewTLSServer(oci.New())
+	server := httptest.NewTLSServer(oci.New(oci.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	trusted := filepath.Join(t.TempDir(), "roots.pem")
 	if err := os.WriteFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
