@@ -108,7 +108,7 @@ lint: build
 	@files=$$(gofmt -l agent cmd installer packaging test ui); test -z "$$files" || { echo "not formatted: $$files"; exit 1; }
 	@go vet ./...
 	@go tool -modfile=test/tools/go.mod staticcheck ./...
-	@shellcheck scripts/*.sh agent/api/join.sh .ci/run
+	@shellcheck scripts/*.sh packaging/package/*.sh agent/api/join.sh .ci/run
 
 unit: build
 	@echo "unit: all packages, floors, command line"
