@@ -383,7 +383,7 @@ func (m *machine) mendStaged(ctx context.Context, o restoreOptions, manifest arc
 		return r, fmt.Errorf("the cluster's datastore has %d rows, %d were saved", rows["kine"], manifest.Contents.Objects)
 	}
 	database := filepath.Join(state, "hks.db")
-	if rows, err = store.CountRows(ctx, database); err != nil {
+	if _, err := store.CountRows(ctx, database); err != nil {
 		return r, err
 	}
 	key, err := os.ReadFile(filepath.Join(state, "secret.key"))
