@@ -31,7 +31,7 @@ const (
 // Deadlines of a local run, of which the function's own timeout is another.
 const (
 	fetchWithin  = 5 * time.Minute
-	listenWithin = 30 * time.Second
+	listenWithin = time.Minute
 )
 
 // localRun is a function that runs on the user's machine.
