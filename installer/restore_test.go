@@ -95,7 +95,7 @@ func TestA95RestoreGoesOnWhereItWasInterrupted(t *testing.T) {
 	if _, goesOn, err := m.begunRestore(o); err != nil || goesOn {
 		t.Fatalf("on a clean machine: %v %v", goesOn, err)
 	}
-	r, err := m.stage(t.Context(), o)
+	r, err := m.stageArchive(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestRestoreWithAnotherKeyChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.stage(t.Context(), restoreOptions{archive: file, up: upOptions{from: bin}}); agent.CodeOf(err) != agent.CodeInvalid || !strings.Contains(err.Error(), "does not open") {
+	if _, err := m.stageArchive(t.Context(), restoreOptions{archive: file, up: upOptions{from: bin}}); agent.CodeOf(err) != agent.CodeInvalid || !strings.Contains(err.Error(), "does not open") {
 		t.Errorf("%v", err)
 	}
 	if err := m.clearStaged(); err != nil {

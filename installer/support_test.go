@@ -16,8 +16,8 @@ import (
 	"hks.dev/hks/agent"
 )
 
-// archive reads a support bundle: its pieces by their names.
-func archive(t *testing.T, file string) map[string]string {
+// unpacked reads a support bundle: its pieces by their names.
+func unpacked(t *testing.T, file string) map[string]string {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
@@ -85,7 +85,7 @@ func TestA99SupportBundleHoldsNoSecret(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v; want it to be root's alone", info.Mode(), err)
 	}
-	pieces := archive(t, file)
+	pieces := unpacked(t, file)
 	for name, text := range pieces {
 		for _, canary := range append(canaries, base64.StdEncoding.EncodeToString([]byte("x" + credential + "y"))[3:20]) {
 			if strings.Contains(text, canary) {
