@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// migrations are files NNNN_what.sql, applied in the order of their numbers,
-// never changed once released; a number may be left out, never used later.
+// migrations are files NNNN_what.sql, applied in order, never changed once
+// released.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -27,13 +27,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing migrations: %w", err)
 	}
-	numbers := make([]int, len(files))
-	for i, file := range files {
-		if numbers[i], err = strconv.Atoi(strings.SplitN(path.Base(file), "_", 2)[0]); err != nil || (i > 0 && numbers[i] <= numbers[i-1]) {
-			return fmt.Errorf("migration %s is out of order", file)
-		}
-	}
-	newest := numbers[len(numbers)-1]
+	newest := len(files)
 	switch {
 	case current > newest:
 		return fmt.Errorf("the database has schema %d, this version knows only %d: install the newer version again", current, newest)
@@ -44,13 +38,15 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		}
 	}
-	for i, file := range files {
-		if numbers[i] <= current {
-			continue
+	for _, file := range files[current:] {
+		number, err := strconv.Atoi(strings.SplitN(path.Base(file), "_", 2)[0])
+		if err != nil || number != current+1 {
+			return fmt.Errorf("migration %s is out of order", file)
 		}
-		if err := s.apply(ctx, file, numbers[i]); err != nil {
+		if err := s.apply(ctx, file, number); err != nil {
 			return err
 		}
+		current = number
 	}
 	return nil
 }

@@ -54,12 +54,12 @@ func TestMigrationsFromEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t)
-	if got := schemaOf(t, s); !strings.HasPrefix(filepath.Base(files[len(files)-1]), fmt.Sprintf("%04d_", got)) || got == 0 {
-		t.Errorf("schema %d after %s", got, files[len(files)-1])
+	if got := schemaOf(t, s); got != len(files) || got == 0 {
+		t.Errorf("schema %d after %d migrations", got, len(files))
 	}
 	for i, file := range files {
-		if i > 0 && filepath.Base(file)[:5] <= filepath.Base(files[i-1])[:5] {
-			t.Errorf("%s comes after %s", file, files[i-1])
+		if !strings.HasPrefix(filepath.Base(file), fmt.Sprintf("%04d_", i+1)) {
+			t.Errorf("%s is number %d", file, i+1)
 		}
 	}
 	var check string
