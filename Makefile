@@ -110,7 +110,7 @@ lint: build
 	@go tool -modfile=test/tools/go.mod staticcheck ./...
 	@shellcheck scripts/*.sh packaging/package/*.sh agent/api/join.sh .ci/run
 
-unit: build
+unit: build browser
 	@echo "unit: all packages, floors, command line"
 	@go test ./...
 	@cd test/k3s && go test -vet=off ./internal/settings ./internal/token ./internal/netpol ./internal/node
@@ -136,7 +136,7 @@ cluster: build k3s images bin/sandbox bin/pebble browser builder
 	@go test -c -o bin/cluster.test ./test/cluster
 	@mkdir -p bin/next && go build -ldflags "-s -w -X main.version=v999.0.0" -o bin/next/ ./cmd/hks-agent ./cmd/hks-gateway
 	@cd test/cluster && HKS_BIN=$(CURDIR)/bin HKS_ARTEFACTS=$(CURDIR)/test/artefacts \
-		../../bin/sandbox --nat -- ../../bin/cluster.test -test.v -test.timeout 55m
+		../../bin/sandbox --nat -- ../../bin/cluster.test -test.v -test.timeout 70m
 
 .PHONY: builder
 builder: build bin/sandbox

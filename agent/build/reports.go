@@ -51,8 +51,11 @@ func (w *work) fetchReports(ctx context.Context, p plan) (found []agent.TestCase
 	mount := "--mount=type=cache,id=" + p.reports + ",target=/reports "
 	job := w.job(p, "", "")
 	job.Key, job.Context, job.File, job.Ignore, job.Args, job.Secrets, job.Labels = job.Key+"/reports", empty, "", nil, nil, nil, nil
-	job.Fresh, job.Archive, job.ArchiveLimit = true, filepath.Join(folder, "reports.tar"), maxReports
-	job.Dockerfile = []byte("FROM " + w.options.Images.Base + " AS reports\nRUN " + mount + `["cp", "-R", "-P", "/reports/.", "/out"]` + "\nRUN " + mount +
+	job.Archive, job.ArchiveLimit = filepath.Join(folder, "reports.tar"), maxReports
+	// The steps run each time by the folder's name, which is new. A build without
+	// the cache would do that too, but empties its cache mounts first.
+	job.Fresh = false
+	job.Dockerfile = []byte("FROM " + w.options.Images.Base + " AS reports\nENV HKS_REPORTS=" + filepath.Base(folder) + "\nRUN " + mount + `["cp", "-R", "-P", "/reports/.", "/out"]` + "\nRUN " + mount +
 		`["find", "/reports", "-mindepth", "1", "-delete"]` + "\nFROM scratch\nCOPY --from=reports /out /\n")
 	if _, err := w.m.cfg.Builder.Solve(ctx, job, func(buildkit.Event) {}); err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 53*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 68*time.Minute)
 	defer cancel()
 	var err error
 	if appliance.work, err = os.MkdirTemp("", "hks-cluster"); err != nil {
