@@ -151,7 +151,7 @@ func (k *keeping) pull(image string) {
 
 func (k *keeping) prune() agent.ImagePrune {
 	k.t.Helper()
-	for range 100 {
+	for range 1000 {
 		done, err := k.Prune(k.t.Context(), false, "owner")
 		if err == nil {
 			return done

@@ -153,7 +153,8 @@ func (m *Manager) cancel(id int64, cause error) bool {
 	return ok
 }
 
-// look starts a goroutine for a run, unless it has one.
+// look starts a goroutine for a run, unless it has one. The run may have ended
+// since it was read: what was asked for once is not done twice.
 func (m *Manager) look(ctx context.Context, j agent.CronJob, r agent.CronRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -170,7 +171,13 @@ func (m *Manager) look(ctx context.Context, j agent.CronJob, r agent.CronRun) {
 			delete(m.active, r.ID)
 			cancel(nil)
 		}()
-		m.run(running, j, r)
+		now, ok, err := m.cfg.Store.CronRun(running, r.ID)
+		switch {
+		case err != nil:
+			m.cfg.Log.ErrorContext(running, "a run can't be read", "job", j.Name, "run", r.ID, "error", err)
+		case ok && !now.Status.Done():
+			m.run(running, j, now)
+		}
 	})
 }
 

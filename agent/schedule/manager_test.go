@@ -230,8 +230,8 @@ func TestA58Overlaps(t *testing.T) {
 				b.runner.takes = 90 * time.Minute
 				b.create(func(j *agent.CronJob) { j.Concurrency, j.Timeout = concurrency, 2*time.Hour })
 				time.Sleep(4*time.Hour + 10*time.Minute)
-				if got := statuses(b.runs()); got != want {
-					t.Errorf("%s, want %s", got, want)
+				if runs := b.runs(); statuses(runs) != want {
+					t.Errorf("%s, want %s: %+v", statuses(runs), want, runs)
 				}
 			})
 		})
