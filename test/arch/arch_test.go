@@ -29,14 +29,15 @@ var floors = [][]string{
 	},
 	{"agent/api"},
 	{"agent/daemon"},
-	{"cmd/hks", "cmd/hks/cli", "cmd/hks-agent", "cmd/hks-gateway", "cmd/hks-installer", "packaging/bundle"},
+	{"cmd/hks", "cmd/hks/cli", "cmd/hks-agent", "cmd/hks-gateway", "cmd/hks-installer", "packaging/bundle", "packaging/manual"},
 }
 
 // allowed are imports within one floor that are part of the design: the
 // vocabulary serves everyone, a main has its own command tree.
 var allowed = map[string][]string{
-	"agent/client": {"agent"},
-	"cmd/hks":      {"cmd/hks/cli"},
+	"agent/client":     {"agent"},
+	"cmd/hks":          {"cmd/hks/cli"},
+	"packaging/manual": {"cmd/hks/cli"},
 }
 
 // vocabulary and settings may be imported from anywhere above floor 0.
@@ -46,7 +47,7 @@ var everywhere = []string{"agent", "agent/config"}
 // the mains named may use it.
 var beside = map[string][]string{
 	"agent/gateway": {"cmd/hks-gateway"},
-	"installer":     {"cmd/hks-installer", "packaging/bundle"},
+	"installer":     {"cmd/hks-installer", "packaging/bundle", "packaging/manual"},
 }
 
 // only names third-party modules that one package, or a few, may import.
@@ -68,7 +69,7 @@ var only = map[string][]string{
 	"github.com/slack-go/slack":               {"agent/slack"},
 	"github.com/wneessen/go-mail":             {"agent/mail"},
 	"github.com/go-analyze/charts":            {"agent/chart"},
-	"github.com/spf13/cobra":                  {"cmd/hks", "cmd/hks/cli", "installer"},
+	"github.com/spf13/cobra":                  {"cmd/hks", "cmd/hks/cli", "installer", "packaging/manual"},
 }
 
 type pkg struct {
