@@ -130,8 +130,8 @@ func TestA95RestoreOnAnotherMachine(t *testing.T) {
 		begin = time.Now()
 		const moved = "10.98.0.3"
 		link := strings.Fields(other.run(t, "ip", "-o", "-4", "address", "show", "to", "10.98.0.2"))[1]
+		other.run(t, "ip", "address", "del", otherAddress, "dev", link) // a second one in its network would go with it
 		other.run(t, "ip", "address", "add", moved+"/24", "dev", link)
-		other.run(t, "ip", "address", "del", otherAddress, "dev", link)
 		if out := other.run(t, filepath.Join(appliance.bin, "hks-installer"), "readdress"); !strings.Contains(out, "its address is "+moved+" now") || !strings.Contains(out, "node-ip is "+moved) {
 			t.Errorf("readdress said %s", out)
 		}
