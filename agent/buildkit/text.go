@@ -59,8 +59,9 @@ const minMasked = 6
 func newMask(secrets map[string][]byte) *strings.Replacer {
 	forms := map[string]string{} // to what is shown in its place
 	hide := func(name, text string) {
-		if len(text) >= minMasked {
-			forms[text] = "[secret " + name + "]"
+		shown := "[secret " + name + "]"
+		if before := forms[text]; len(text) >= minMasked && (before == "" || len(shown) < len(before)) { // of two names the short one
+			forms[text] = shown
 		}
 	}
 	for name, value := range secrets {

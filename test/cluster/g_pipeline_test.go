@@ -103,7 +103,7 @@ func TestA30PushGoesToStaging(t *testing.T) {
 		}
 		if logs := try(t, "pipeline", "logs", itoa(r.ID)); !strings.Contains(logs.stdout+logs.stderr, "broken on purpose") {
 			t.Errorf("the output is not at hand:\n%s%s", logs.stdout, logs.stderr)
-		} else if out := logs.stdout + logs.stderr; strings.Contains(out, canary) || strings.Contains(out, base64.StdEncoding.EncodeToString([]byte(canary))) || !strings.Contains(out, "CANARY=[secret env.CANARY]") {
+		} else if out := logs.stdout + logs.stderr; strings.Contains(out, canary) || strings.Contains(out, base64.StdEncoding.EncodeToString([]byte(canary))) || !strings.Contains(out, "CANARY=[secret CANARY]") {
 			t.Errorf("the secret is in the log, or was not there:\n%s", out)
 		}
 		if tests := ask[[]agent.TestCase](t, "pipeline", "tests", itoa(r.ID)); len(tests) != 1 || tests[0].Outcome != agent.TestFailed || tests[0].Name != "reported" {
