@@ -190,12 +190,13 @@ func TestUnitTextQuotesAndRefuses(t *testing.T) {
 	}
 }
 
-// fakeManager is systemd as far as one unit goes.
+// fakeManager is systemd as far as one unit and its sockets go.
 type fakeManager struct {
 	mu     sync.Mutex // guards all below
 	calls  []string
 	active string
 	pid    uint32
+	socket string // state of the sockets' unit
 	update chan<- *dbus.PropertiesUpdate
 }
 
@@ -232,23 +233,38 @@ func (f *fakeManager) DisableUnitFilesContext(context.Context, []string, bool) (
 	f.call("disable")
 	return nil, nil
 }
-func (f *fakeManager) StartUnitContext(context.Context, string, string, chan<- string) (int, error) {
+func (f *fakeManager) StartUnitContext(_ context.Context, name, _ string, done chan<- string) (int, error) {
 	f.call("start")
-	f.set("active", 42)
+	f.become(name, "active", 42)
+	if done != nil {
+		done <- "done"
+	}
 	return 1, nil
 }
-func (f *fakeManager) StopUnitContext(_ context.Context, _, _ string, done chan<- string) (int, error) {
+func (f *fakeManager) StopUnitContext(_ context.Context, name, _ string, done chan<- string) (int, error) {
 	f.call("stop")
-	f.set("inactive", 0)
+	f.become(name, "inactive", 0)
 	done <- "done"
 	return 1, nil
+}
+func (f *fakeManager) become(name, state string, pid uint32) {
+	if !strings.HasSuffix(name, ".socket") {
+		f.set(state, pid)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.socket = state
 }
 func (f *fakeManager) ResetFailedUnitContext(context.Context, string) error {
 	return errors.New("not loaded")
 }
-func (f *fakeManager) GetAllPropertiesContext(context.Context, string) (map[string]any, error) {
+func (f *fakeManager) GetAllPropertiesContext(_ context.Context, name string) (map[string]any, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if strings.HasSuffix(name, ".socket") {
+		return map[string]any{"ActiveState": f.socket}, nil
+	}
 	return map[string]any{"ActiveState": f.active, "MainPID": f.pid, "NRestarts": uint32(2), "ExecMainStartTimestamp": uint64(1e15)}, nil
 }
 func (f *fakeManager) SetPropertiesSubscriber(updates chan<- *dbus.PropertiesUpdate, _ chan<- error) {
