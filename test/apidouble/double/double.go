@@ -3,7 +3,6 @@ package double
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,8 +91,7 @@ func Start(ctx context.Context, cfg Config) (*Double, error) {
 func (d *Double) start(ctx context.Context, cfg Config) error {
 	settings := config.Default(cfg.Root)
 	settings.API.Listen = cfg.Listen
-	key := make([]byte, 32) // nothing is sealed that outlives the process
-	_, _ = rand.Read(key)
+	key := make([]byte, 32) // the same each time, for a double that is started again: what it seals is made up
 	var err error
 	d.store, err = store.New(store.Config{Path: settings.Paths().State("hks.db"), Key: key})
 	if err != nil {

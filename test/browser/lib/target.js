@@ -42,7 +42,7 @@ export async function double(flags, listen = '127.0.0.1:0') {
 	const child = spawn(command, [...args, '-listen', listen], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
 	const ended = new Promise((resolve) => child.once('exit', resolve));
 	const end = (/** @type {NodeJS.Signals} */ signal) => async () => {
-		if (child.exitCode === null && child.pid) process.kill(-child.pid, signal);
+		if (child.exitCode === null && child.signalCode === null && child.pid) process.kill(-child.pid, signal);
 		await ended;
 	};
 	let printed = '';
