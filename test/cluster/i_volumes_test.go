@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -94,14 +95,28 @@ func grown(t *testing.T, name string, size int64, replace func()) agent.Volume {
 	return volumeIs(t, name, size)
 }
 
-// volumeGone deletes a volume with the test.
+// volumeGone deletes a volume with the test, and those of its name that are
+// kept, once the app that has it is gone.
 func volumeGone(t *testing.T, name string) {
 	t.Cleanup(func() {
+		appliance.leaving.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "volume", "delete", name, "--now", "--yes")
-		if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "no volume") {
-			t.Logf("deleting the volume %s: %v\n%s", name, err, out)
+		run := func(args ...string) []byte {
+			out, err := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), args...).CombinedOutput()
+			if err != nil {
+				t.Logf("hks %s: %v\n%s", strings.Join(args, " "), err, out)
+			}
+			return out
+		}
+		var all []agent.Volume
+		if err := json.Unmarshal(run("volume", "list", "--json"), &all); err != nil {
+			t.Logf("listing volumes: %v", err)
+		}
+		for _, v := range all {
+			if v.Name == name {
+				run("volume", "delete", v.ID, "--now", "--yes")
+			}
 		}
 	})
 }
