@@ -118,6 +118,9 @@ func volumeGone(t *testing.T, name string) {
 				run("volume", "delete", v.ID, "--now", "--yes")
 			}
 		}
+		if out, err := kubectlWith(ctx, "-n", workspace, "wait", "--for=delete", "--timeout=50s", "pvc/"+name); err != nil {
+			t.Logf("waiting until the claim %s is gone: %v\n%s", name, err, out)
+		}
 	})
 }
 

@@ -91,6 +91,7 @@ func psql(t *testing.T, service, sql string) string {
 
 func serviceGone(t *testing.T, name string) {
 	t.Cleanup(func() {
+		appliance.leaving.Wait() // an app that is bound to it
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, filepath.Join(appliance.bin, "hks"), "market", "uninstall", name, "--force", "--purge", "--yes")
