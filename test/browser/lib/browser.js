@@ -108,7 +108,7 @@ export async function listed(list, texts) {
 export async function counted(found, many, why) {
 	for (const end = Date.now() + patience; ; await found.page().waitForTimeout(50)) {
 		const now = await found.count();
-		if (Date.now() > end || now === many) return assert.equal(now, many, why);
+		if (Date.now() > end || now === many) return assert.equal(now, many, why || `there are ${now}`);
 	}
 }
 
